@@ -3,6 +3,7 @@
  * Programs rely on the names here: more may be added, none renamed.
  */
 import type { Place } from './errors.ts';
+import { VERSION } from './version.ts';
 
 export interface Finding {
   readonly level: 'error' | 'warning' | 'note';
@@ -29,3 +30,18 @@ export interface Report<K extends string = string, D = unknown> {
   readonly findings: readonly Finding[];
   readonly data: D;
 }
+
+/** Puts `data` into the envelope of `<kind>@1`. `ok` defaults to "no finding is an error". */
+export const createReport = <K extends string, D>(
+  kind: K,
+  parts: {
+    readonly subject: Subject;
+    readonly data: D;
+    readonly findings?: readonly Finding[];
+    readonly ok?: boolean;
+  },
+): Report<K, D> => {
+  const { subject, data, findings = [] } = parts;
+  const ok = parts.ok ?? !findings.some(({ level }) => level === 'error');
+  return { schema: `${kind}@1`, tool: 'ortho', version: VERSION, ok, subject, findings, data };
+};

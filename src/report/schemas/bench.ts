@@ -1,0 +1,57 @@
+/** bench@1: latency, alone and together, and comparisons with confidence intervals. All times in milliseconds. */
+import * as z from 'zod';
+import { count, type Frozen } from './common.ts';
+
+const interval = z.tuple([z.number(), z.number()]);
+
+export const latencySummary = z.object({
+  n: count,
+  min: z.number(),
+  p50: z.number(),
+  p90: z.number(),
+  p95: z.number(),
+  p99: z.number(),
+  max: z.number(),
+  mean: z.number(),
+  /** Median absolute deviation. */
+  mad: z.number(),
+  /** 95 % interval of the median. */
+  ci95: interval,
+});
+
+export const benchModel = z.object({
+  name: z.string(),
+  file: z.string(),
+  /** The session options it ran with. */
+  session: z.record(z.string(), z.unknown()),
+  loadMs: z.number(),
+  firstMs: z.number(),
+  summary: latencySummary,
+});
+
+export const comparison = z.object({
+  baseline: z.string(),
+  candidate: z.string(),
+  /** Median of candidate / baseline. */
+  ratio: z.number(),
+  ci95: interval,
+  verdict: z.enum(['faster', 'slower', 'same', 'inconclusive']),
+});
+
+export const bench = z.object({
+  environment: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+  models: z.array(benchModel),
+  comparisons: z.array(comparison),
+  pipeline: z
+    .object({
+      stages: z.array(
+        z.object({ name: z.string(), aloneP50: z.number(), togetherP50: z.number(), slowdown: z.number() }),
+      ),
+    })
+    .nullable(),
+});
+
+export type LatencySummaryData = Frozen<z.infer<typeof latencySummary>>;
+export type BenchModelData = Frozen<z.infer<typeof benchModel>>;
+export type ComparisonData = Frozen<z.infer<typeof comparison>>;
+export type BenchData = Frozen<z.infer<typeof bench>>;

@@ -1,0 +1,23 @@
+/** Registry of the reports: the data of every kind. schemas/<kind>.schema.json is generated from it. */
+import type * as z from 'zod';
+import { bench } from './bench.ts';
+import { convert } from './convert.ts';
+import { inspect } from './inspect.ts';
+import { optimize } from './optimize.ts';
+import { quantize } from './quantize.ts';
+import { remap } from './remap.ts';
+import { run } from './run.ts';
+import { verify } from './verify.ts';
+
+export const reportSchemas = {
+  inspect,
+  remap,
+  convert,
+  optimize,
+  quantize,
+  verify,
+  bench,
+  run,
+} as const satisfies Record<string, z.ZodType>;
+
+export type ReportKind = keyof typeof reportSchemas;

@@ -1,0 +1,35 @@
+/** verify@1: numeric parity of a candidate with a reference; every `parity` of other reports has this form too. */
+import * as z from 'zod';
+import { count, type Frozen, measured } from './common.ts';
+
+const tolerance = z.object({ atol: z.number(), rtol: z.number() });
+
+/** An element: where it is and its value on both sides (null where JSON has no number for it). */
+const element = z.object({ index: z.array(count), expected: measured, actual: measured });
+
+export const outputParity = z.object({
+  name: z.string(),
+  dtype: z.string(),
+  dims: z.array(count),
+  /** By metric name (maxAbs, maxRel, cosine, sqnrDb…); null: not defined or infinite. */
+  metrics: z.record(z.string(), measured),
+  nonFinite: z.object({ expected: count, actual: count }),
+  /** The element that is farthest beyond (or nearest to) the tolerance. */
+  worst: element.nullable(),
+  ok: z.boolean(),
+});
+
+export const verify = z.object({
+  reference: z.string(),
+  candidate: z.string(),
+  /** By output name; "" holds for all others. */
+  tolerance: z.record(z.string(), tolerance),
+  cases: z.array(z.object({ name: z.string(), outputs: z.array(outputParity) })),
+  /** The first value inside the model that differs; null when not looked for or not found. */
+  firstDivergence: z.string().nullable(),
+});
+
+export type ToleranceData = Frozen<z.infer<typeof tolerance>>;
+export type OutputParityData = Frozen<z.infer<typeof outputParity>>;
+export type VerifyData = Frozen<z.infer<typeof verify>>;
+export type ParityData = VerifyData;
