@@ -1,0 +1,56 @@
+/** The subject of a report: which file, how large, and its sha256 where that is cheap or asked for. */
+import { createHash } from 'node:crypto';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { OrthoError } from '../core/errors.ts';
+import type { Subject } from '../core/report.ts';
+import { type ByteSource, chunksOf, FileSource } from '../core/source.ts';
+
+/** Files above this size are hashed only when asked. */
+const HASH_LIMIT = 64 * 1024 * 1024;
+
+/** Hex sha256 of a source, read in pieces. */
+export const sha256Of = (source: ByteSource): string => {
+  const hash = createHash('sha256');
+  for (const chunk of chunksOf(source)) hash.update(chunk);
+  return hash.digest('hex');
+};
+
+const folderBytes = (folder: string): number => {
+  let bytes = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (entry.isFile()) bytes += statSync(join(folder, entry.name)).size;
+  }
+  return bytes;
+};
+
+const isFolder = (path: string): boolean => {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false; // opening it says why
+  }
+};
+
+/**
+ * The subject for a path. A folder has the bytes of the files directly in it and no hash.
+ * @throws OrthoError file/not-found
+ */
+export const subjectOf = (path: string, { hash = false }: { readonly hash?: boolean } = {}): Subject => {
+  if (isFolder(path)) {
+    return { file: path, sha256: null, bytes: folderBytes(path) };
+  }
+  const source = new FileSource(path);
+  try {
+    const isHashed = hash || source.size <= HASH_LIMIT;
+    return { file: path, sha256: isHashed ? sha256Of(source) : null, bytes: source.size };
+  } catch (error) {
+    if (error instanceof OrthoError || (error as NodeJS.ErrnoException).code === undefined) throw error;
+    throw new OrthoError('file/not-found', `${path}: ${(error as Error).message}`, {
+      at: { file: path },
+      cause: error,
+    });
+  } finally {
+    source.close();
+  }
+};
