@@ -40,23 +40,12 @@ export const foldBatchNorm = (
 };
 
 const EXPONENT = 0x7f800000;
-const MAGNITUDE = 0x7fffffff;
 const SIGN = 0x80000000;
-
-const bitsOf = (values: Float32Array): Int32Array =>
-  new Int32Array(values.buffer, values.byteOffset, values.length);
-
-/** How many values are subnormal: not zero, and smaller in size than 2^-126. */
-export const countSubnormals = (values: Float32Array): number => {
-  let count = 0;
-  for (const bits of bitsOf(values)) if ((bits & EXPONENT) === 0 && (bits & MAGNITUDE) !== 0) count++;
-  return count;
-};
 
 /** A copy in which subnormal values are zeros of the same sign, as a processor that flushes them sees it. */
 export const flushSubnormals = (values: Float32Array): Float32Array => {
   const copy = values.slice();
-  const bits = bitsOf(copy);
+  const bits = new Int32Array(copy.buffer, copy.byteOffset, copy.length);
   for (let i = 0; i < bits.length; i++) if ((bits[i]! & EXPONENT) === 0) bits[i] = bits[i]! & SIGN;
   return copy;
 };
