@@ -45,6 +45,8 @@ export const verify = z.object({
   ),
   /** By level, then by output, over all cases. */
   outputs: z.array(outputSummary.extend({ level: z.string() })),
+  /** Outputs that could not be compared, and why. */
+  skipped: z.array(z.object({ name: z.string(), reason: z.string() })),
   /** The first value inside the model that differs; null when not looked for or not found. */
   firstDivergence: z.string().nullable(),
 });

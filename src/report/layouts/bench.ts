@@ -1,0 +1,60 @@
+/** bench: one row a model, then the comparisons and the pipeline, then the machine. */
+import { printable } from '../../core/printable.ts';
+import { type Block, facts, type Layout, table } from '../document.ts';
+import { formatMs, formatScalar } from '../format.ts';
+import type { BenchData } from '../schemas/bench.ts';
+
+const ratio = (value: number): string => value.toFixed(3);
+
+export const benchLayout: Layout<BenchData> = ({ environment, models, comparisons, pipeline }) => {
+  const blocks: Block[] = [
+    table(
+      ['model', '>p50 ms', '>p90', '>p99', '>min', '>±95 %', '>load', '>first', '>runs'],
+      models.map(({ name, loadMs, firstMs, summary }) => [
+        printable(name),
+        formatMs(summary.p50),
+        formatMs(summary.p90),
+        formatMs(summary.p99),
+        formatMs(summary.min),
+        formatMs((summary.ci95[1] - summary.ci95[0]) / 2),
+        formatMs(loadMs),
+        formatMs(firstMs),
+        String(summary.n),
+      ]),
+    ),
+  ];
+  if (comparisons.length > 0) {
+    blocks.push(
+      table(
+        ['candidate', 'baseline', '>ratio', '95 % interval', 'verdict'],
+        comparisons.map(({ candidate, baseline, ratio: middle, ci95, verdict }) => [
+          printable(candidate),
+          printable(baseline),
+          ratio(middle),
+          `${ratio(ci95[0])} to ${ratio(ci95[1])}`,
+          verdict,
+        ]),
+        'comparisons',
+      ),
+    );
+  }
+  if (pipeline !== null) {
+    blocks.push(
+      table(
+        ['stage', '>alone p50 ms', '>together p50 ms', '>slowdown'],
+        pipeline.stages.map(({ name, aloneP50, togetherP50, slowdown }) => [
+          printable(name),
+          formatMs(aloneP50),
+          formatMs(togetherP50),
+          `× ${slowdown.toFixed(2)}`,
+        ]),
+        'together',
+      ),
+    );
+  }
+  const machine = Object.entries(environment).map(
+    ([key, value]) => `${printable(key)} ${formatScalar(value)}`,
+  );
+  if (machine.length > 0) blocks.push(facts([['environment', machine.join(', ')]]));
+  return blocks;
+};

@@ -1,0 +1,30 @@
+/** Registry of the layouts: kinds of reports that read better than the generic layout would make them. */
+
+import type { Report } from '../../core/report.ts';
+import type { Block, Layout } from '../document.ts';
+import { benchLayout } from './bench.ts';
+import { genericLayout } from './generic.ts';
+import { inspectLayout } from './inspect.ts';
+import { optimizeLayout } from './optimize.ts';
+import { parityBlocks } from './parity.ts';
+import { quantizeLayout } from './quantize.ts';
+import { runLayout } from './run.ts';
+
+export const layouts = {
+  inspect: inspectLayout,
+  optimize: optimizeLayout,
+  quantize: quantizeLayout,
+  verify: parityBlocks,
+  bench: benchLayout,
+  run: runLayout,
+} as const satisfies Record<string, Layout<never>>;
+
+/** The blocks of any report. */
+export const blocksOf = (report: Report): readonly Block[] => {
+  const kind = report.schema.split('@')[0]!;
+  const layout: Layout<never> = Object.hasOwn(layouts, kind)
+    ? layouts[kind as keyof typeof layouts]
+    : genericLayout;
+  // The schema names the kind of the data: what a layout gets is what its kind promises.
+  return layout(report.data as never);
+};

@@ -1,0 +1,13 @@
+/** Registry of the tools: one line each. A tool is loaded only when it is asked for. */
+import type { Command } from '../src/cli/commands.ts';
+
+export const tools = {
+  inspect: { summary: 'what is in a model or a file of weights', load: () => import('./inspect.ts') },
+  remap: { summary: 'rename, select, cast and re-save a state dict', load: () => import('./remap.ts') },
+  convert: { summary: 'a checkpoint becomes an ONNX model', load: () => import('./convert.ts') },
+  optimize: { summary: "graph passes, then the runtime's own level", load: () => import('./optimize.ts') },
+  quantize: { summary: 'the model in fewer bits', load: () => import('./quantize.ts') },
+  verify: { summary: 'numeric parity with a model or stored outputs', load: () => import('./verify.ts') },
+  bench: { summary: 'latency, alone and together', load: () => import('./bench.ts') },
+  run: { summary: 'a whole job file', load: () => import('./run.ts') },
+} as const satisfies Record<string, Command>;
