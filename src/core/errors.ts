@@ -83,6 +83,10 @@ export const ERROR_CODES = {
     summary: 'a tensor has another shape than the architecture needs',
   },
   'weights/key-collision': { exit: EXIT.checkFailed, summary: 'two keys would get the same name' },
+  'verify/case': {
+    exit: EXIT.inputInvalid,
+    summary: 'a stored case that does not fit the model it is for',
+  },
   'verify/parity': { exit: EXIT.checkFailed, summary: 'outputs differ beyond the tolerance' },
   'verify/nothing-compared': { exit: EXIT.checkFailed, summary: 'no output was compared' },
   'quantize/refused': { exit: EXIT.checkFailed, summary: 'the quantised model is below the quality bar' },

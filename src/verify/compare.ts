@@ -6,9 +6,9 @@
  * passes when the dims are the same. Metrics are taken in double precision over the finite elements.
  */
 import { dtypeInfo } from '../core/dtype.ts';
-import { float16ToNumber, bfloat16ToNumber } from '../core/half.ts';
-import { elementCount, type Tensor, tensorArray } from '../core/tensor.ts';
 import { OrthoError } from '../core/errors.ts';
+import { bfloat16ToNumber, float16ToNumber } from '../core/half.ts';
+import { elementCount, type Tensor, tensorArray } from '../core/tensor.ts';
 import type { OutputParityData } from '../report/schemas/verify.ts';
 import type { Accumulator, Numbers } from './metric.ts';
 import { METRICS, type MetricName } from './metrics/index.ts';
@@ -99,7 +99,8 @@ const judge = (expected: Numbers, actual: Numbers, tolerance: Tolerance): Judgem
     const e = expected[i]!;
     const a = actual[i]!;
     let excess: number;
-    if (Number.isFinite(e) && Number.isFinite(a)) excess = Math.abs(a - e) - floor - tolerance.rtol * Math.abs(e);
+    if (Number.isFinite(e) && Number.isFinite(a))
+      excess = Math.abs(a - e) - floor - tolerance.rtol * Math.abs(e);
     else excess = Object.is(e, a) ? -Infinity : Infinity;
     if (excess > 0) failed++;
     if (excess > worstExcess || worst < 0) {
@@ -164,7 +165,10 @@ export const compareTensors = (
     return { ...base, message: `expected dtype ${expected.dtype}, found ${actual.dtype}` };
   }
   if (expected.dims.length !== actual.dims.length || expected.dims.some((dim, i) => dim !== actual.dims[i])) {
-    return { ...base, message: `expected dims [${expected.dims.join(', ')}], found [${actual.dims.join(', ')}]` };
+    return {
+      ...base,
+      message: `expected dims [${expected.dims.join(', ')}], found [${actual.dims.join(', ')}]`,
+    };
   }
   if (elementCount(expected.dims) === 0) return { ...base, ok: true };
   if (expected.dtype === 'string') return compareStrings(base, expected, actual);
