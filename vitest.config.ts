@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 const dist = fileURLToPath(new URL('./dist/', import.meta.url));
 
@@ -9,12 +9,18 @@ export const builtSources = {
   replacement: `${dist}$1/$2.js`,
 };
 
+/** Shared by the fast and the slow run. */
+export const shared = {
+  reporters: ['default', './test/closing-line.reporter.ts'],
+  pool: 'forks',
+} as const;
+
 export default defineConfig({
   resolve: { alias: [builtSources] },
   test: {
+    ...shared,
     include: ['test/**/*.test.ts'],
-    reporters: ['default', './test/closing-line.reporter.ts'],
+    exclude: [...configDefaults.exclude, '**/*.slow.test.ts'],
     testTimeout: 30_000,
-    pool: 'forks',
   },
 });

@@ -1,5 +1,14 @@
-import { defineConfig, mergeConfig } from 'vitest/config';
-import fast from './vitest.config.ts';
+import { defineConfig } from 'vitest/config';
+import { builtSources, shared } from './vitest.config.ts';
 
 /** Whole-process, fuzz and kill tests: minutes, not seconds. Run by `npm run test:slow`. */
-export default mergeConfig(fast, defineConfig({ test: { testTimeout: 300_000, fileParallelism: false } }));
+export default defineConfig({
+  resolve: { alias: [builtSources] },
+  test: {
+    ...shared,
+    include: ['test/**/*.slow.test.ts'],
+    testTimeout: 300_000,
+    fileParallelism: false,
+    passWithNoTests: true,
+  },
+});

@@ -34,11 +34,9 @@ export const mainHelp = (commands: Commands): string => {
 const unknownCommand = async (commands: Commands, name: string): Promise<OrthoError> => {
   const { nearestNames } = await import('../core/nearest.ts');
   const isOption = name.startsWith('-');
-  const [near] = isOption ? [] : nearestNames(name, Object.keys(commands));
+  const [near] = nearestNames(name, isOption ? ['--help', '--version'] : Object.keys(commands));
   const hint = near === undefined ? 'ortho --help lists the commands' : `did you mean ortho ${near}?`;
-  const message = isOption
-    ? `${name} before a command: options go after it`
-    : `there is no command "${name}"`;
+  const message = isOption ? `${name} before a command: options go after it` : `there is no command "${name}"`;
   return new OrthoError(isOption ? 'usage/option' : 'usage/unknown-name', message, { hint });
 };
 

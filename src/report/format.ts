@@ -23,14 +23,14 @@ export const formatBytes = (bytes: number): string => scaled(bytes, 1000, [' B',
 export const formatCount = (count: number): string =>
   count < 100_000 ? String(count) : scaled(count, 1000, ['', ' k', ' M', ' G', ' T']);
 
-/** A measured number with four significant digits; `inf` and `nan` spelt out. */
-export const formatNumber = (value: number): string => {
+/** A measured number with four significant digits (or as many as wanted); `inf` and `nan` spelt out. */
+export const formatNumber = (value: number, digits = 4): string => {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
   const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-3) return value.toExponential(2);
-  return String(Number(value.toPrecision(4)));
+  if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 2).replace(/\.?0+e/, 'e');
+  return String(Number(value.toPrecision(digits)));
 };
 
 /** Milliseconds with three significant digits. */

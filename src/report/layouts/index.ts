@@ -6,7 +6,7 @@ import { benchLayout } from './bench.ts';
 import { genericLayout } from './generic.ts';
 import { inspectLayout } from './inspect.ts';
 import { optimizeLayout } from './optimize.ts';
-import { parityBlocks } from './parity.ts';
+import { verifyLayout } from './parity.ts';
 import { quantizeLayout } from './quantize.ts';
 import { runLayout } from './run.ts';
 
@@ -14,7 +14,7 @@ export const layouts = {
   inspect: inspectLayout,
   optimize: optimizeLayout,
   quantize: quantizeLayout,
-  verify: parityBlocks,
+  verify: verifyLayout,
   bench: benchLayout,
   run: runLayout,
 } as const satisfies Record<string, Layout<never>>;

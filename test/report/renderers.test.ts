@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { renderers } from '../../src/report/index.ts';
+import { markdownText } from '../../src/report/md.ts';
+import { expectGolden } from '../support/golden.ts';
+import { samples } from './samples.ts';
+
+const plain = { color: false, all: false };
+const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/;
+
+describe.each(Object.entries(samples))('%s', (name, report) => {
+  test('as text', () => expectGolden(`test/golden/report/${name}.txt`, renderers.text.render(report, plain)));
+  test('as Markdown', () =>
+    expectGolden(`test/golden/report/${name}.md`, renderers.md.render(report, plain)));
+  test('as JSON, losslessly', () => {
+    const text = renderers.json.render(report, plain);
+    expect(JSON.parse(text)).toEqual(report);
+    expect(text.endsWith('}\n')).toBe(true);
+  });
+  test.each(['text', 'md'] as const)('%s has no control characters', (format) => {
+    expect(renderers[format].render(report, plain)).not.toMatch(CONTROL);
+  });
+});
+
+test('registry names are the renderers own names', () => {
+  expect(Object.entries(renderers).map(([key, { name }]) => [key, name])).toEqual(
+    Object.keys(renderers).map((key) => [key, key]),
+  );
+});
+
+test('numbers that JSON lacks become null', () => {
+  const report = { ...samples.bench!, data: { a: Number.NaN, b: Number.POSITIVE_INFINITY, c: 12n } };
+  expect(JSON.parse(renderers.json.render(report, plain)).data).toEqual({ a: null, b: null, c: 12 });
+});
+
+test('text shows every row when asked', () => {
+  const report = samples.convert!;
+  expect(renderers.text.render(report, plain)).toContain('… and 12 more');
+  const all = renderers.text.render(report, { color: false, all: true });
+  expect(all).toContain('features.51.1.num_batches_tracked');
+  expect(all).not.toContain('more (');
+});
+
+test('colours only on request', () => {
+  const start = '\u001b[';
+  expect(renderers.text.render(samples.verify!, { color: true, all: false })).toContain(start);
+  expect(renderers.text.render(samples.verify!, plain)).not.toContain(start);
+});
+
+test.each([
+  ['conv1.weight', 'conv1.weight'],
+  ['a|b', '`a|b`'],
+  ['a`b', '``a`b``'],
+  ['`', '`` ` ``'],
+  ['@here', '`@here`'],
+  ['<script>', '`<script>`'],
+  ['a_b_', '`a_b_`'],
+  ['[x](y)', '`[x](y)`'],
+  ['http://x', '`http://x`'],
+  ['#12', '`#12`'],
+])('Markdown text %s', (text, expected) => expect(markdownText(text)).toBe(expected));

@@ -1,0 +1,43 @@
+import { readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import * as z from 'zod';
+import { envelope, error } from '../../src/report/schemas/envelope.ts';
+import { reportSchemas } from '../../src/report/schemas/index.ts';
+import { expectGolden, repository } from '../support/golden.ts';
+import { samples } from './samples.ts';
+
+/** Reports may have more fields than the schema names, so objects stay open (`io: 'input'`). */
+const published = (schema: z.ZodType): string =>
+  `${JSON.stringify(z.toJSONSchema(schema, { io: 'input' }), undefined, 2)}\n`;
+
+const kinds = Object.keys(reportSchemas) as (keyof typeof reportSchemas)[];
+
+describe('JSON Schemas', () => {
+  test.each(kinds)('%s', (kind) => {
+    expectGolden(`schemas/${kind}.schema.json`, published(envelope(kind, reportSchemas[kind])));
+  });
+  test('error', () => expectGolden('schemas/error.schema.json', published(error)));
+  test('no other files', () => {
+    expect(readdirSync(`${repository}schemas`).sort()).toEqual(
+      [...kinds, 'error'].map((kind) => `${kind}.schema.json`).sort(),
+    );
+  });
+});
+
+test.each(Object.entries(samples).filter(([name]) => name !== 'another-kind'))(
+  'the sample %s fits its schema',
+  (_name, report) => {
+    const kind = report.schema.split('@')[0] as keyof typeof reportSchemas;
+    expect(envelope(kind, reportSchemas[kind]).safeParse(report).error).toBeUndefined();
+  },
+);
+
+test('every kind of report has a sample', () => {
+  const shown = new Set(Object.values(samples).map(({ schema }) => schema.split('@')[0]));
+  expect(kinds.filter((kind) => !shown.has(kind))).toEqual([]);
+});
+
+test('a schema refuses what does not fit', () => {
+  const broken = { ...samples.bench!, data: { ...(samples.bench!.data as object), models: 3 } };
+  expect(envelope('bench', reportSchemas.bench).safeParse(broken).success).toBe(false);
+});
