@@ -19,7 +19,8 @@ export interface ByteSource {
   readInto(target: Uint8Array, offset: number): void;
 }
 
-const checkRange = (source: ByteSource, offset: number, length: number): void => {
+/** @throws OrthoError file/truncated when the range does not lie inside the source. */
+export const checkRange = (source: ByteSource, offset: number, length: number): void => {
   if (!(offset >= 0 && length >= 0 && offset + length <= source.size)) {
     const where = source.path === undefined ? '' : `${source.path}: `;
     throw new OrthoError(

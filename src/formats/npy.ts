@@ -1,0 +1,161 @@
+/**
+ * NumPy's `.npy` (format versions 1.0 to 3.0): magic, a Python literal with dtype, order and shape, then the elements.
+ * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ */
+import { contiguousStrides, StridedSource, swappedSource } from '../core/derived-source.ts';
+import { type DType, dtypeInfo } from '../core/dtype.ts';
+import { OrthoError } from '../core/errors.ts';
+import { type ByteSource, chunksOf, SliceSource } from '../core/source.ts';
+import { elementCount, type Tensor } from '../core/tensor.ts';
+import { dtypeFromNumpyCode, numpyTypeString } from './numpy-dtype.ts';
+
+const MAGIC = '\x93NUMPY';
+/** Far beyond any plain header; only structured types have long ones. */
+const MAX_HEADER = 1 << 16;
+const MAX_RANK = 64;
+
+interface NpyHeader {
+  readonly descr: string;
+  readonly fortran: boolean;
+  readonly dims: readonly number[];
+}
+
+const nameOf = (source: ByteSource): string => (source.path === undefined ? 'npy' : source.path);
+
+const fail = (source: ByteSource, label: string, message: string): OrthoError =>
+  new OrthoError('numpy/invalid', `${label}: ${message}`, {
+    hint: 'write it with numpy.save',
+    ...(source.path === undefined ? {} : { at: { file: source.path } }),
+  });
+
+/** The keys of the header's dict literal; each value is matched whole, so nothing is evaluated. */
+const parseHeader = (text: string, invalid: (message: string) => OrthoError): NpyHeader => {
+  const body = /^\{(.*)\}\s*$/s.exec(text)?.[1];
+  if (body === undefined) throw invalid('the header is no dict');
+  const found = new Map<string, string>();
+  const pattern =
+    /\s*'(descr|fortran_order|shape)'\s*:\s*('[^']*'|True|False|\([\d\sL,]*\)|\[[^\]]*\])\s*(?:,|$)/y;
+  while (pattern.lastIndex < body.trimEnd().length) {
+    const [, key, value] = pattern.exec(body) ?? [];
+    if (key === undefined || value === undefined || found.has(key)) {
+      throw invalid(`the header is malformed: ${JSON.stringify(text.trim().slice(0, 120))}`);
+    }
+    found.set(key, value);
+  }
+  const descr = found.get('descr');
+  const order = found.get('fortran_order');
+  const shape = found.get('shape');
+  if (descr === undefined || order === undefined || shape === undefined || !shape.startsWith('(')) {
+    throw invalid('the header lacks descr, fortran_order or shape');
+  }
+  const dims = (shape.match(/\d+/g) ?? []).map(Number);
+  if (dims.length > MAX_RANK || !dims.every(Number.isSafeInteger))
+    throw invalid(`the shape ${shape} is too large`);
+  return { descr: descr.replace(/^'|'$/g, ''), fortran: order === 'True', dims };
+};
+
+const unsupported = (label: string, descr: string): OrthoError => {
+  const isObject = descr.startsWith('|O');
+  return new OrthoError('dtype/unsupported', `${label}: NumPy type ${descr} has no counterpart in ONNX`, {
+    hint: isObject
+      ? 'it holds pickled Python objects, which are never loaded; save plain numbers'
+      : 'convert the array with .astype(numpy.float32) or another plain type before saving',
+  });
+};
+
+/**
+ * The tensor of an `.npy` file; the elements stay in the source until they are read. Fortran order and big-endian
+ * elements are turned on the way.
+ * @throws OrthoError numpy/invalid, dtype/unsupported (structs, strings, objects), file/truncated
+ */
+export const readNpy = (source: ByteSource, label: string = nameOf(source)): Tensor => {
+  const invalid = (message: string) => fail(source, label, message);
+  const head = source.read(0, Math.min(12, source.size));
+  if (head.length < 10 || Buffer.from(head.subarray(0, 6)).toString('latin1') !== MAGIC) {
+    throw invalid('not an .npy file (it does not begin with \\x93NUMPY)');
+  }
+  const version = head[6]!;
+  if (version < 1 || version > 3)
+    throw invalid(`format version ${version}.${head[7]} (1.0 to 3.0 are known)`);
+  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  const prefix = version === 1 ? 10 : 12;
+  if (head.length < prefix) throw invalid('it ends inside its header');
+  const length = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
+  if (length > MAX_HEADER) throw invalid(`a header of ${length} bytes (at most ${MAX_HEADER})`);
+  if (prefix + length > source.size) throw invalid('it ends inside its header');
+  const text = Buffer.from(source.read(prefix, length)).toString(version === 3 ? 'utf8' : 'latin1');
+  const { descr, fortran, dims } = parseHeader(text, invalid);
+
+  const dtype = /^[<>|=]?[a-z]\d+$/.test(descr)
+    ? dtypeFromNumpyCode(descr.replace(/^[<>|=]/, ''))
+    : undefined;
+  if (dtype === undefined) throw unsupported(label, descr);
+  const start = prefix + length;
+  const unit = dtypeInfo(dtype).bits / 8;
+  const expected = countOf(dims, invalid) * unit;
+  if (source.size - start !== expected) {
+    const why = source.size - start < expected ? 'it is cut off' : 'bytes are left over';
+    throw invalid(
+      `${dtype} [${dims.join(', ')}] needs ${expected} bytes, ${source.size - start} follow: ${why}`,
+    );
+  }
+  return {
+    dtype,
+    dims,
+    data: elementsOf(new SliceSource(source, start, expected), dtype, dims, descr, fortran),
+  };
+};
+
+const countOf = (dims: readonly number[], invalid: (message: string) => OrthoError): number => {
+  try {
+    return elementCount(dims);
+  } catch {
+    throw invalid(`the number of elements of [${dims.join(', ')}] overflows`);
+  }
+};
+
+const elementsOf = (
+  stored: ByteSource,
+  dtype: DType,
+  dims: readonly number[],
+  descr: string,
+  fortran: boolean,
+): ByteSource => {
+  const info = dtypeInfo(dtype);
+  const unit = info.bits / 8;
+  const data = descr.startsWith('>')
+    ? swappedSource(stored, info.kind === 'complex' ? unit / 2 : unit)
+    : stored;
+  if (!fortran || dims.length < 2 || data.size === 0) return data;
+  return new StridedSource(data, unit, dims, contiguousStrides([...dims].reverse()).reverse(), 0);
+};
+
+/** The bytes before a tensor's elements (version 1.0, padded to a multiple of 64). @throws dtype/unsupported */
+export const npyHeader = (tensor: Tensor): Uint8Array => {
+  const descr = numpyTypeString(tensor.dtype);
+  if (descr === undefined) {
+    throw new OrthoError('dtype/unsupported', `NumPy has no type for ${tensor.dtype}`, {
+      hint: 'cast to float32 first, or write .safetensors',
+    });
+  }
+  const shape = tensor.dims.length === 1 ? `(${tensor.dims[0]},)` : `(${tensor.dims.join(', ')})`;
+  const literal = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`;
+  const length = Math.ceil((10 + literal.length + 1) / 64) * 64;
+  const header = Buffer.alloc(length, ' ');
+  header.write(MAGIC, 0, 'latin1');
+  header[6] = 1;
+  header[7] = 0;
+  header.writeUInt16LE(length - 10, 8);
+  header.write(literal, 10, 'latin1');
+  header[length - 1] = 0x0a;
+  return header;
+};
+
+/** The bytes of an `.npy` file chunk by chunk; each chunk is only valid until the next is asked for. */
+export function* npyChunks(tensor: Tensor): Generator<Uint8Array> {
+  yield npyHeader(tensor);
+  yield* chunksOf(tensor.data);
+}
+
+/** The whole of an `.npy` file, as pieces to write one after the other. @throws OrthoError dtype/unsupported */
+export const writeNpy = (tensor: Tensor): Uint8Array[] => [...npyChunks(tensor)];

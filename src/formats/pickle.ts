@@ -1,0 +1,367 @@
+/**
+ * The pickle machine: runs pickle opcodes (protocols 2 to 5) over plain data and never over code.
+ *
+ * One table gives each opcode its step; a loop drives it, so nesting costs no call stack. Everything the pickle could
+ * reach outside itself goes through a PickleHost, which answers from its own tables. Limits, all checked before the
+ * allocation they guard: file offsets (PickleReader), stack and mark depth, and an estimate of the memory that the
+ * objects take (MAX_MEMORY).
+ */
+import { OrthoError } from '../core/errors.ts';
+import type { PickleReader } from './pickle-reader.ts';
+import {
+  PickleDict,
+  PickleGlobal,
+  PickleObject,
+  PickleSet,
+  PickleTuple,
+  type PickleValue,
+} from './pickle-values.ts';
+
+/** Estimated bytes that one pickle's objects may take; a checkpoint of 100,000 tensors needs about half. */
+const MAX_MEMORY = 128 * 1024 * 1024;
+/** Values on the stack: a tuple of a million items is the largest that real writers produce. */
+const MAX_STACK = 1_000_000;
+/** Open marks: nested containers. Python's own pickler stops at about a thousand levels. */
+const MAX_MARKS = 10_000;
+/** Bytes of a LONG1/LONG4 integer: 2^8192 is far beyond any count, seed or size. */
+const MAX_LONG = 1024;
+/** Bytes of a module or class name. */
+const MAX_NAME = 4096;
+
+/** What a pickle may ask of its surroundings. */
+export interface PickleHost {
+  /** Called for every GLOBAL; throws checkpoint/refused-global for names that are never acceptable. */
+  global(value: PickleGlobal, machine: PickleMachine): PickleValue;
+  /** REDUCE, and OBJ and INST with arguments: the call's result, as data. */
+  call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue;
+  /** BINPERSID. */
+  persistent(id: PickleValue, machine: PickleMachine): PickleValue;
+  /** BUILD on anything but a PickleObject or a dict; false when the value takes no state. */
+  build(target: PickleValue, state: PickleValue, machine: PickleMachine): boolean;
+}
+
+export class PickleMachine {
+  readonly reader: PickleReader;
+  readonly host: PickleHost;
+  readonly stack: PickleValue[] = [];
+  readonly #marks: number[] = [];
+  readonly #memo = new Map<number, PickleValue>();
+  #memory = 0;
+
+  constructor(reader: PickleReader, host: PickleHost) {
+    this.reader = reader;
+    this.host = host;
+  }
+
+  invalid(message: string): OrthoError {
+    return this.reader.invalid(message);
+  }
+
+  /** Accounts for an allocation of about `bytes`. @throws OrthoError file/limit */
+  charge(bytes: number): void {
+    this.#memory += bytes;
+    if (this.#memory > MAX_MEMORY) {
+      throw new OrthoError(
+        'file/limit',
+        `${this.reader.label}: its objects need more than ${MAX_MEMORY / 1048576} MB of memory`,
+        { hint: 'weights belong into storages; a state dict saved by torch.save stays far below this limit' },
+      );
+    }
+  }
+
+  push(value: PickleValue): void {
+    if (this.stack.length >= MAX_STACK) throw this.#limit(`more than ${MAX_STACK} values on the stack`);
+    this.stack.push(value);
+  }
+
+  #limit(message: string): OrthoError {
+    return new OrthoError('file/limit', `${this.reader.label}: ${message} at byte ${this.reader.position}`, {
+      hint: 'no checkpoint writer does this; the file is hostile or damaged',
+    });
+  }
+
+  mark(): void {
+    if (this.#marks.length >= MAX_MARKS) throw this.#limit(`more than ${MAX_MARKS} nested marks`);
+    this.#marks.push(this.stack.length);
+  }
+
+  /** Takes the value on top; values below the last mark are out of reach. */
+  pop(): PickleValue {
+    const floor = this.#marks.at(-1) ?? 0;
+    if (this.stack.length <= floor) throw this.invalid('the stack is empty');
+    return this.stack.pop() as PickleValue;
+  }
+
+  top(): PickleValue {
+    const floor = this.#marks.at(-1) ?? 0;
+    const value = this.stack.at(-1);
+    if (value === undefined || this.stack.length <= floor) throw this.invalid('the stack is empty');
+    return value;
+  }
+
+  /** Takes everything above the last mark, and the mark. */
+  popMark(): PickleValue[] {
+    const mark = this.#marks.pop();
+    if (mark === undefined) throw this.invalid('no mark on the stack');
+    return this.stack.splice(mark);
+  }
+
+  /** POP: the value on top, or the mark if nothing lies above it. */
+  drop(): void {
+    if (this.#marks.length > 0 && this.#marks.at(-1) === this.stack.length) this.#marks.pop();
+    else this.pop();
+  }
+
+  remember(index: number): void {
+    if (!this.#memo.has(index)) this.charge(48);
+    this.#memo.set(index, this.top());
+  }
+  memoize(): void {
+    this.remember(this.#memo.size);
+  }
+  recall(index: number): void {
+    const value = this.#memo.get(index);
+    if (value === undefined) throw this.invalid(`memo ${index} was never stored`);
+    this.push(value);
+  }
+
+  string(text: string): void {
+    this.charge(32 + 2 * text.length);
+    this.push(text);
+  }
+  bytes(length: number): void {
+    this.reader.checkLeft(length);
+    this.charge(128 + length);
+    this.push(this.reader.bytes(length));
+  }
+  tuple(items: PickleValue[]): void {
+    this.charge(96 + 8 * items.length);
+    this.push(new PickleTuple(items));
+  }
+  object(type: PickleValue, args: readonly PickleValue[]): void {
+    if (!(type instanceof PickleGlobal)) throw this.invalid('an object without a class');
+    this.charge(160);
+    this.push(new PickleObject(type, args));
+  }
+  global(module: string, name: string): void {
+    this.charge(96 + 2 * (module.length + name.length));
+    this.push(this.host.global(new PickleGlobal(module, name), this));
+  }
+  call(callable: PickleValue, args: readonly PickleValue[]): void {
+    this.charge(200);
+    this.push(this.host.call(callable, args, this));
+  }
+
+  setItems(target: PickleValue, items: readonly PickleValue[]): void {
+    if (items.length % 2 !== 0) throw this.invalid('a key without a value');
+    this.charge(32 * items.length);
+    let map: Map<PickleValue, PickleValue>;
+    if (target instanceof PickleDict) map = target.entries;
+    else if (target instanceof PickleObject) map = target.entries ??= new Map();
+    else throw this.invalid('items set on something that is no dict');
+    for (let i = 0; i < items.length; i += 2) map.set(items[i] as PickleValue, items[i + 1] as PickleValue);
+  }
+
+  append(target: PickleValue, items: readonly PickleValue[]): void {
+    this.charge(8 * items.length);
+    let list: PickleValue[];
+    if (Array.isArray(target)) list = target as PickleValue[];
+    else if (target instanceof PickleSet) list = target.items;
+    else if (target instanceof PickleObject) list = target.items ??= [];
+    else throw this.invalid('items appended to something that is no list');
+    for (const item of items) list.push(item);
+  }
+
+  build(state: PickleValue): void {
+    const target = this.top();
+    if (target instanceof PickleObject) target.state = state;
+    // An OrderedDict's own attributes (_metadata of a state dict) say nothing about its tensors.
+    else if (!(target instanceof PickleDict) && !this.host.build(target, state, this)) {
+      throw this.invalid('state for something that takes none');
+    }
+  }
+}
+
+const argsOf = (machine: PickleMachine, value: PickleValue): readonly PickleValue[] => {
+  if (!(value instanceof PickleTuple)) throw machine.invalid('arguments that are no tuple');
+  return value.items;
+};
+
+const refused =
+  (what: string) =>
+  (machine: PickleMachine): never => {
+    throw new OrthoError(
+      'checkpoint/refused-global',
+      `${machine.reader.label}: ${what}, at byte ${machine.reader.position - 1}`,
+      {
+        hint: 'PyTorch never writes this; nothing of the file was run',
+      },
+    );
+  };
+
+type Step = (machine: PickleMachine) => void;
+
+/** Every opcode by its byte; STOP is handled by the loop. */
+const STEPS: ReadonlyMap<number, Step> = new Map<number, Step>([
+  // Frames, stack and memo.
+  [0x80, (m) => checkProtocol(m)],
+  [0x95, (m) => void m.reader.length64()],
+  [0x28, (m) => m.mark()],
+  [0x30, (m) => m.drop()],
+  [0x31, (m) => void m.popMark()],
+  [0x32, (m) => m.push(m.top())],
+  [0x71, (m) => m.remember(m.reader.uint8())],
+  [0x72, (m) => m.remember(m.reader.uint32())],
+  [0x94, (m) => m.memoize()],
+  [0x68, (m) => m.recall(m.reader.uint8())],
+  [0x6a, (m) => m.recall(m.reader.uint32())],
+  // Constants and numbers.
+  [0x4e, (m) => m.push(null)],
+  [0x88, (m) => m.push(true)],
+  [0x89, (m) => m.push(false)],
+  [0x4a, (m) => m.push(m.reader.int32())],
+  [0x4b, (m) => m.push(m.reader.uint8())],
+  [0x4d, (m) => m.push(m.reader.uint16())],
+  [0x8a, (m) => m.push(m.reader.integer(m.reader.uint8()))],
+  [0x8b, (m) => pushLong(m, m.reader.int32())],
+  [0x47, (m) => m.push(m.reader.float64())],
+  // Text and bytes. The strings of Python 2 (BINSTRING) are read as Latin-1.
+  [0x58, (m) => m.string(checkedText(m, m.reader.uint32()))],
+  [0x8c, (m) => m.string(m.reader.utf8(m.reader.uint8()))],
+  [0x8d, (m) => m.string(checkedText(m, m.reader.length64()))],
+  [0x54, (m) => m.string(checkedLatin1(m, m.reader.int32()))],
+  [0x55, (m) => m.string(m.reader.latin1(m.reader.uint8()))],
+  [0x42, (m) => m.bytes(m.reader.uint32())],
+  [0x43, (m) => m.bytes(m.reader.uint8())],
+  [0x8e, (m) => m.bytes(m.reader.length64())],
+  [0x96, (m) => m.bytes(m.reader.length64())],
+  // Tuples, lists, dicts, sets.
+  [0x29, (m) => m.tuple([])],
+  [0x74, (m) => m.tuple(m.popMark())],
+  [0x85, (m) => m.tuple([m.pop()])],
+  [0x86, (m) => m.tuple([m.pop(), m.pop()].reverse())],
+  [0x87, (m) => m.tuple([m.pop(), m.pop(), m.pop()].reverse())],
+  [0x5d, (m) => pushCharged(m, 64, [])],
+  [0x6c, (m) => pushList(m, m.popMark())],
+  [0x61, (m) => appendTop(m, [m.pop()])],
+  [0x65, (m) => appendTop(m, m.popMark())],
+  [0x7d, (m) => pushCharged(m, 224, new PickleDict())],
+  [0x64, (m) => pushDict(m, m.popMark())],
+  [0x73, (m) => setTop(m, [m.pop(), m.pop()].reverse())],
+  [0x75, (m) => setTop(m, m.popMark())],
+  [0x8f, (m) => pushCharged(m, 96, new PickleSet())],
+  [0x90, (m) => appendTop(m, m.popMark())],
+  [0x91, (m) => pushSet(m, m.popMark())],
+  // Names, objects, storages.
+  [0x63, (m) => m.global(m.reader.line(MAX_NAME), m.reader.line(MAX_NAME))],
+  [0x93, (m) => stackGlobal(m)],
+  [0x52, (m) => reduce(m)],
+  [0x62, (m) => m.build(m.pop())],
+  [0x81, (m) => newObject(m)],
+  [0x92, (m) => newObjectEx(m)],
+  [0x6f, (m) => callMarked(m)],
+  [0x69, (m) => callNamed(m)],
+  [0x51, (m) => m.push(m.host.persistent(m.pop(), m))],
+  // Never written by PyTorch.
+  [0x50, refused('a textual persistent id')],
+  [0x82, refused('an object of the copyreg extension registry')],
+  [0x83, refused('an object of the copyreg extension registry')],
+  [0x84, refused('an object of the copyreg extension registry')],
+  [0x97, refused('an out-of-band buffer')],
+  [0x98, refused('an out-of-band buffer')],
+]);
+
+const checkProtocol = (m: PickleMachine): void => {
+  const version = m.reader.uint8();
+  if (version < 2 || version > 5) throw m.invalid(`pickle protocol ${version} (2 to 5 are known)`);
+};
+const pushLong = (m: PickleMachine, length: number): void => {
+  if (length < 0 || length > MAX_LONG) throw m.invalid(`an integer of ${length} bytes`);
+  m.charge(length);
+  m.push(m.reader.integer(length));
+};
+// Charged before decoding: a long string exists twice while it is decoded.
+const checkedText = (m: PickleMachine, length: number): string => {
+  m.reader.checkLeft(length);
+  m.charge(length);
+  return m.reader.utf8(length);
+};
+const checkedLatin1 = (m: PickleMachine, length: number): string => {
+  if (length < 0) throw m.invalid(`a string of ${length} bytes`);
+  m.reader.checkLeft(length);
+  m.charge(length);
+  return m.reader.latin1(length);
+};
+const pushCharged = (m: PickleMachine, bytes: number, value: PickleValue): void => {
+  m.charge(bytes);
+  m.push(value);
+};
+const pushList = (m: PickleMachine, items: PickleValue[]): void =>
+  pushCharged(m, 64 + 8 * items.length, items);
+const pushDict = (m: PickleMachine, items: PickleValue[]): void => {
+  const dict = new PickleDict();
+  m.charge(224);
+  m.setItems(dict, items);
+  m.push(dict);
+};
+const pushSet = (m: PickleMachine, items: PickleValue[]): void => {
+  const set = new PickleSet();
+  m.charge(96);
+  m.append(set, items);
+  m.push(set);
+};
+const appendTop = (m: PickleMachine, items: PickleValue[]): void => m.append(m.top(), items);
+const setTop = (m: PickleMachine, items: PickleValue[]): void => m.setItems(m.top(), items);
+const stackGlobal = (m: PickleMachine): void => {
+  const name = m.pop();
+  const module = m.pop();
+  if (typeof name !== 'string' || typeof module !== 'string')
+    throw m.invalid('a global whose name is no string');
+  if (name.length + module.length > MAX_NAME) throw m.invalid(`a name longer than ${MAX_NAME} letters`);
+  m.global(module, name);
+};
+const reduce = (m: PickleMachine): void => {
+  const args = argsOf(m, m.pop());
+  m.call(m.pop(), args);
+};
+const newObject = (m: PickleMachine): void => {
+  const args = argsOf(m, m.pop());
+  m.object(m.pop(), args);
+};
+const newObjectEx = (m: PickleMachine): void => {
+  const keywords = m.pop();
+  const args = argsOf(m, m.pop());
+  m.object(m.pop(), [...args, keywords]);
+};
+const callMarked = (m: PickleMachine): void => {
+  const [callable, ...args] = m.popMark();
+  if (callable === undefined) throw m.invalid('an object without a class');
+  m.call(callable, args);
+};
+const callNamed = (m: PickleMachine): void => {
+  m.global(m.reader.line(MAX_NAME), m.reader.line(MAX_NAME));
+  const callable = m.pop();
+  m.call(callable, m.popMark());
+};
+
+/**
+ * Runs one pickle from the reader's position up to and with its STOP and returns the object.
+ * @throws OrthoError checkpoint/invalid, checkpoint/refused-global or file/limit
+ */
+export const unpickle = (reader: PickleReader, host: PickleHost): PickleValue => {
+  const machine = new PickleMachine(reader, host);
+  for (;;) {
+    const opcode = reader.uint8();
+    if (opcode === 0x2e) {
+      const value = machine.pop();
+      if (machine.stack.length > 0) throw machine.invalid(`${machine.stack.length} values left over`);
+      return value;
+    }
+    const step = STEPS.get(opcode);
+    if (step === undefined) {
+      reader.position -= 1;
+      throw machine.invalid(`unknown pickle opcode 0x${opcode.toString(16).padStart(2, '0')}`);
+    }
+    step(machine);
+  }
+};

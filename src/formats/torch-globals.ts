@@ -1,0 +1,328 @@
+/**
+ * The allow-list of PyTorch pickles: what each known global means as data. A global that is not listed becomes an
+ * opaque record; calling it is written down (the caller decides whether that is acceptable) and never happens.
+ */
+import { OrthoError } from '../core/errors.ts';
+import type { Finding } from '../core/report.ts';
+import type { PickleHost, PickleMachine } from './pickle.ts';
+import {
+  buildNumpyDType,
+  fillNumpyArray,
+  NumpyArray,
+  NumpyDType,
+  numpyDType,
+  numpyScalar,
+} from './pickle-numpy.ts';
+import {
+  PickleDict,
+  PickleGlobal,
+  PickleObject,
+  PickleSet,
+  PickleTuple,
+  type PickleValue,
+} from './pickle-values.ts';
+import {
+  type ElementKind,
+  makeTensor,
+  RefusedTensor,
+  STORAGE_KINDS,
+  type StorageRecord,
+  TensorRecord,
+  TORCH_DTYPES,
+  UNTYPED,
+} from './torch-tensor.ts';
+
+type Call = (args: readonly PickleValue[], machine: PickleMachine) => PickleValue;
+
+/** Modules that no data needs: a file that names one of them is an attack, and is refused as a whole. */
+const FORBIDDEN_MODULES: ReadonlySet<string> = new Set(
+  (
+    'os posix nt posixpath ntpath sys subprocess pty shutil socket runpy importlib imp ctypes pickle _pickle cPickle ' +
+    'dill cloudpickle marshal shelve code codeop commands popen2 webbrowser multiprocessing threading _thread asyncio ' +
+    'timeit cProfile profile pdb bdb doctest pip ensurepip venv urllib urllib2 requests http ftplib smtplib xmlrpc'
+  ).split(' '),
+);
+const FORBIDDEN_BUILTINS: ReadonlySet<string> = new Set(
+  'eval exec execfile compile open file input raw_input __import__ breakpoint globals locals vars setattr delattr'.split(
+    ' ',
+  ),
+);
+const isForbidden = ({ module, name }: PickleGlobal): boolean =>
+  FORBIDDEN_MODULES.has(module.split('.')[0] ?? '') ||
+  (isBuiltins(module) && FORBIDDEN_BUILTINS.has(name.split('.')[0] ?? ''));
+const isBuiltins = (module: string): boolean => module === 'builtins' || module === '__builtin__';
+
+const dictFrom =
+  (kind: PickleDict['kind'], source: number): Call =>
+  (args, machine) => {
+    const dict = new PickleDict(kind);
+    const from = args[source];
+    if (from instanceof PickleDict) for (const [key, value] of from.entries) dict.entries.set(key, value);
+    else if (Array.isArray(from)) {
+      for (const pair of from as PickleValue[]) {
+        const items =
+          pair instanceof PickleTuple ? pair.items : Array.isArray(pair) ? (pair as PickleValue[]) : [];
+        machine.setItems(dict, items.slice(0, 2));
+      }
+    } else if (from !== undefined)
+      throw machine.invalid(`a ${kind} made from something that is no list of pairs`);
+    return dict;
+  };
+
+const setFrom: Call = ([from], machine) => {
+  const set = new PickleSet();
+  if (from !== undefined) machine.append(set, itemsOf(from, machine));
+  return set;
+};
+const itemsOf = (value: PickleValue, machine: PickleMachine): readonly PickleValue[] => {
+  if (Array.isArray(value)) return value as PickleValue[];
+  if (value instanceof PickleTuple || value instanceof PickleSet) return value.items;
+  throw machine.invalid('items from something that is no list');
+};
+
+const tensorV2: Call = (
+  [storage = null, offset = null, size = null, stride = null, , , metadata],
+  machine,
+) => {
+  const flag = (name: string) => metadata instanceof PickleDict && metadata.entries.get(name) === true;
+  return makeTensor(
+    { storage, offset, size, stride, conjugated: flag('conj'), negated: flag('neg') },
+    (message) => machine.invalid(message),
+  );
+};
+const tensorV3: Call = (
+  [storage = null, offset = null, size = null, stride = null, , , type, metadata],
+  machine,
+) => {
+  const name = type instanceof PickleGlobal && type.module === 'torch' ? type.name : String(type);
+  const dtype = TORCH_DTYPES.get(name);
+  if (dtype === undefined)
+    return new RefusedTensor(`a tensor of torch.${name}`, 'save it as another dtype in Python');
+  const flag = (key: string) => metadata instanceof PickleDict && metadata.entries.get(key) === true;
+  return makeTensor(
+    { storage, offset, size, stride, dtype, conjugated: flag('conj'), negated: flag('neg') },
+    (message) => machine.invalid(message),
+  );
+};
+const firstArgument: Call = ([value], machine) => {
+  if (value === undefined) throw machine.invalid('a parameter without a tensor');
+  return value;
+};
+const refusing =
+  (what: string, hint: string): Call =>
+  () =>
+    new RefusedTensor(what, hint);
+
+const latin1Bytes: Call = ([text], machine) => {
+  if (typeof text !== 'string') throw machine.invalid('_codecs.encode of something that is no string');
+  machine.charge(text.length);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 255) throw machine.invalid('_codecs.encode of a letter beyond Latin-1');
+    bytes[i] = code;
+  }
+  return bytes;
+};
+const bytesFrom: Call = ([value, encoding], machine) => {
+  if (value === undefined) return new Uint8Array(0);
+  if (value instanceof Uint8Array) return value;
+  if (encoding !== undefined) return latin1Bytes([value], machine);
+  const items = itemsOf(value, machine);
+  machine.charge(items.length);
+  return Uint8Array.from(items, Number);
+};
+
+const numpyFromBuffer: Call = ([bytes, type, shape, order], machine) => {
+  const array = new NumpyArray();
+  fillNumpyArray(array, shape, type, order === 'F', bytes, (message) => machine.invalid(message));
+  return array;
+};
+
+/** Protocol 0 and 1 objects: `_reconstructor(class, base, base state)`, then BUILD. */
+const reconstructed: Call = ([type], machine) => {
+  if (!(type instanceof PickleGlobal)) throw machine.invalid('an object without a class');
+  return new PickleObject(type, []);
+};
+
+/** Kept as its name and arguments: plain values of Python's library. */
+const inert = (module: string, name: string): Call => {
+  const type = new PickleGlobal(module, name);
+  return (args) => new PickleObject(type, args);
+};
+
+const NUMPY_CALLS: [string, Call][] = ['numpy.core', 'numpy._core'].flatMap((core): [string, Call][] => [
+  [
+    `${core}.multiarray.scalar`,
+    ([type, bytes], m) => numpyScalar(type, bytes, (message) => m.invalid(message)),
+  ],
+  [`${core}.multiarray._reconstruct`, () => new NumpyArray()],
+  [`${core}.numeric._frombuffer`, numpyFromBuffer],
+]);
+const BUILTIN_CALLS: [string, Call][] = ['builtins', '__builtin__'].flatMap((module): [string, Call][] => [
+  [`${module}.set`, setFrom],
+  [`${module}.frozenset`, setFrom],
+  [`${module}.list`, ([from], m) => (from === undefined ? [] : [...itemsOf(from, m)])],
+  [`${module}.tuple`, ([from], m) => new PickleTuple(from === undefined ? [] : itemsOf(from, m))],
+  [`${module}.dict`, dictFrom('dict', 0)],
+  [`${module}.bytearray`, bytesFrom],
+  [`${module}.bytes`, bytesFrom],
+  [`${module}.complex`, inert(module, 'complex')],
+  [`${module}.slice`, inert(module, 'slice')],
+  [`${module}.range`, inert(module, 'range')],
+]);
+const PATH_CLASSES = ['Path', 'PosixPath', 'PurePath', 'PurePosixPath', 'WindowsPath', 'PureWindowsPath'];
+const PATH_CALLS: [string, Call][] = ['pathlib', 'pathlib._local'].flatMap((module) =>
+  PATH_CLASSES.map((name): [string, Call] => [
+    `${module}.${name}`,
+    (args) => args.map(String).join('/').replace(/^\/+/, '/'),
+  ]),
+);
+const INERT_CALLS: [string, Call][] = ['datetime', 'date', 'time', 'timedelta', 'timezone'].map((name) => [
+  `datetime.${name}`,
+  inert('datetime', name),
+]);
+
+const SPARSE_HINT = 'store it dense (tensor.to_dense()) in Python';
+const QUANTIZED_HINT = 'dequantize it in Python before saving';
+
+const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
+  ['collections.OrderedDict', dictFrom('OrderedDict', 0)],
+  ['collections.Counter', dictFrom('Counter', 0)],
+  ['collections.defaultdict', dictFrom('defaultdict', 1)],
+  ['torch._utils._rebuild_tensor', tensorV2],
+  ['torch._utils._rebuild_tensor_v2', tensorV2],
+  ['torch._utils._rebuild_tensor_v3', tensorV3],
+  ['torch._utils._rebuild_parameter', firstArgument],
+  ['torch._utils._rebuild_parameter_with_state', firstArgument],
+  ['torch.nn.parameter.Parameter', firstArgument],
+  ['torch.nn.parameter.Buffer', firstArgument],
+  ['torch._utils._rebuild_device_tensor_from_numpy', firstArgument],
+  ['torch._utils._rebuild_device_tensor_from_cpu_tensor', firstArgument],
+  ['torch._utils._rebuild_xla_tensor', firstArgument],
+  ['torch._utils._rebuild_qtensor', refusing('a quantized tensor', QUANTIZED_HINT)],
+  ['torch._utils._rebuild_sparse_tensor', refusing('a sparse tensor', SPARSE_HINT)],
+  ['torch._utils._rebuild_sparse_csr_tensor', refusing('a sparse tensor', SPARSE_HINT)],
+  [
+    'torch._utils._rebuild_nested_tensor',
+    refusing('a nested tensor', 'save its parts as tensors of their own'),
+  ],
+  [
+    'torch._utils._rebuild_meta_tensor_no_storage',
+    refusing('a meta tensor, which has a shape but no values', 'save the model with its weights loaded'),
+  ],
+  [
+    'torch._utils._rebuild_wrapper_subclass',
+    refusing('a tensor subclass', 'save plain tensors (tensor.full_tensor() or tensor.dequantize())'),
+  ],
+  ['torch.serialization._get_layout', ([name]) => (typeof name === 'string' ? name : 'torch.strided')],
+  ['torch.Size', ([from], m) => new PickleTuple(from === undefined ? [] : itemsOf(from, m))],
+  ['torch.device', (args) => args.filter((part) => part !== null).join(':')],
+  ['_codecs.encode', latin1Bytes],
+  ['copyreg._reconstructor', reconstructed],
+  ['copy_reg._reconstructor', reconstructed],
+  ['numpy.dtype', ([name], m) => numpyDType(name, (message) => m.invalid(message))],
+  ...NUMPY_CALLS,
+  ...BUILTIN_CALLS,
+  ...PATH_CALLS,
+  ...INERT_CALLS,
+]);
+
+/** The element kind that a storage class of a persistent id names, or undefined. */
+export const storageKindOf = (type: PickleValue | undefined): ElementKind | undefined => {
+  if (!(type instanceof PickleGlobal)) return undefined;
+  if (/^torch(\.storage)?$/.test(type.module) && /^_?UntypedStorage$/.test(type.name)) return UNTYPED;
+  return /^torch(\.cuda)?$/.test(type.module) ? STORAGE_KINDS.get(type.name) : undefined;
+};
+
+/** Unpickles the objects of PyTorch files; one host serves all pickles of one file. */
+export class TorchHost implements PickleHost {
+  /** Every global that was named, by qualified name. */
+  readonly globals = new Set<string>();
+  /** Calls of unknown globals, none of which happened, and where. */
+  readonly calls: { readonly name: string; readonly label: string; readonly position: number }[] = [];
+  readonly #persistent: (id: PickleValue, machine: PickleMachine) => PickleValue;
+
+  /** `persistent` answers persistent ids, usually with a StorageRecord. */
+  constructor(persistent: (id: PickleValue, machine: PickleMachine) => StorageRecord | PickleValue) {
+    this.#persistent = persistent;
+  }
+
+  global(value: PickleGlobal, machine: PickleMachine): PickleValue {
+    this.globals.add(value.qualified);
+    if (isForbidden(value)) {
+      throw new OrthoError(
+        'checkpoint/refused-global',
+        `${machine.reader.label}: the pickle names ${JSON.stringify(value.qualified)}, which no weights need`,
+        {
+          hint: 'the file tries to run code when it is loaded; nothing of it was run here. Do not load it in Python',
+        },
+      );
+    }
+    return value;
+  }
+
+  call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue {
+    let target = callable;
+    let given = args;
+    // (function, type, args, state): the same call, for a tensor subclass or a tensor with attributes.
+    while (target instanceof PickleGlobal && target.qualified === 'torch._tensor._rebuild_from_type_v2') {
+      const [inner, , innerArgs] = given;
+      if (inner === undefined || !(innerArgs instanceof PickleTuple))
+        throw machine.invalid('a malformed tensor');
+      target = inner;
+      given = innerArgs.items;
+    }
+    if (!(target instanceof PickleGlobal)) throw machine.invalid('a call of something that is no function');
+    const known = CALLS.get(target.qualified);
+    if (known !== undefined) return known(given, machine);
+    this.calls.push({
+      name: target.qualified,
+      label: machine.reader.label,
+      position: machine.reader.position,
+    });
+    return new PickleObject(target, given);
+  }
+
+  persistent(id: PickleValue, machine: PickleMachine): PickleValue {
+    return this.#persistent(id, machine);
+  }
+
+  build(target: PickleValue, state: PickleValue, machine: PickleMachine): boolean {
+    // A parameter's or subclass's attributes do not change its values.
+    if (target instanceof TensorRecord || target instanceof RefusedTensor) return true;
+    if (target instanceof NumpyDType) return buildNumpyDType(target, state);
+    if (!(target instanceof NumpyArray) || !(state instanceof PickleTuple)) return false;
+    const [, shape, type, fortran, bytes] = state.items;
+    fillNumpyArray(target, shape, type, fortran === true, bytes, (message) => machine.invalid(message));
+    return true;
+  }
+
+  /** One finding for the calls that were recorded and not run; empty without any. */
+  findings(label: string): Finding[] {
+    const names = [...new Set(this.calls.map((call) => call.name))];
+    if (names.length === 0) return [];
+    const shown = names.slice(0, 5).join(', ');
+    return [
+      {
+        level: 'warning',
+        rule: 'unknown-call',
+        message: `the pickle calls ${names.length} functions that are not on the allow-list (${shown}); none was run`,
+        at: { file: label },
+      },
+    ];
+  }
+
+  /** Refuses the file when an unknown function was to be called. @throws OrthoError checkpoint/refused-global */
+  refuseCalls(): void {
+    const [first] = this.calls;
+    if (first === undefined) return;
+    throw new OrthoError(
+      'checkpoint/refused-global',
+      `${first.label}: the pickle calls ${JSON.stringify(first.name)} (byte ${first.position}), which is not on the allow-list`,
+      {
+        hint: 'nothing of it was run; load it in Python only if you trust it, and save its state_dict() alone',
+      },
+    );
+  }
+}
