@@ -1,0 +1,94 @@
+/**
+ * Which architecture a state dict belongs to: every one is built dry on its keys, and the one that explains most of
+ * them wins.
+ */
+import { OrthoError } from '../core/errors.ts';
+import { nearestNames } from '../core/nearest.ts';
+import type { Tensor } from '../core/tensor.ts';
+import type { Architecture } from './architecture.ts';
+import { architectures } from './architectures/index.ts';
+import { dryBuild } from './build.ts';
+import { type KeyMatch, scoreOf } from './match.ts';
+
+export interface Candidate {
+  readonly architecture: Architecture;
+  readonly match: KeyMatch;
+  /** 0 to 1; see scoreOf. */
+  readonly score: number;
+}
+
+/** From this share of explained keys on a checkpoint counts as recognised: a few renamed or missing keys are faults of
+ * the file, but a later generation of the same network (0.6 and less for the pairs known here) is another architecture. */
+export const RECOGNISED = 0.7;
+
+/** How well one architecture explains the keys. No weight is read. */
+export const judge = (architecture: Architecture, tensors: ReadonlyMap<string, Tensor>): Candidate => {
+  const { match } = dryBuild(architecture, tensors);
+  return { architecture, match, score: scoreOf(match) };
+};
+
+/** All architectures of the registry, best first; equals stay in registry order. */
+export const rankArchitectures = (tensors: ReadonlyMap<string, Tensor>): Candidate[] =>
+  Object.values<Architecture>(architectures)
+    .map((architecture) => judge(architecture, tensors))
+    .sort((a, b) => b.score - a.score);
+
+/** The architecture that explains the keys best, if it explains them well enough; undefined when none does. */
+export const detectArchitecture = (tensors: ReadonlyMap<string, Tensor>): Candidate | undefined => {
+  const best = rankArchitectures(tensors)[0];
+  return best !== undefined && best.score >= RECOGNISED ? best : undefined;
+};
+
+/** Why no architecture was found: the nearest one, and what speaks against it. */
+export const noArchitectureError = (file: string, tensors: ReadonlyMap<string, Tensor>): OrthoError => {
+  const [best] = rankArchitectures(tensors);
+  const why =
+    best === undefined || best.match.used.length === 0
+      ? 'none of them shares a key with this state dict'
+      : `nearest: ${best.architecture.name}, where ${best.match.used.length} keys match, ${best.match.missing.length} are missing${firstOf(best.match.missing)} and ${best.match.unexpected.length + best.match.mismatched.length} do not fit${firstOf([...best.match.unexpected, ...best.match.mismatched.map(({ key }) => key)])}`;
+  return new OrthoError('convert/no-architecture', `${file}: no known architecture has these keys; ${why}`, {
+    at: { file },
+    hint: `--architecture takes one of ${Object.keys(architectures).join(', ')}, or a module of your own (FILE.mjs)`,
+  });
+};
+
+const firstOf = (keys: readonly string[]): string => (keys.length === 0 ? '' : ` (first: "${keys[0]}")`);
+
+/**
+ * The prefix that hides an architecture: stripping it from the keys makes one recognisable (or makes `wanted` fit).
+ * Prefixes of up to three components that at least half of the keys share are tried.
+ */
+export const findHidingPrefix = (
+  tensors: ReadonlyMap<string, Tensor>,
+  wanted?: Architecture,
+): { readonly prefix: string; readonly candidate: Candidate } | undefined => {
+  let prefix = '';
+  for (let depth = 0; depth < 3; depth++) {
+    const counts = new Map<string, number>();
+    for (const key of tensors.keys()) {
+      const end = key.startsWith(prefix) ? key.indexOf('.', prefix.length) : -1;
+      if (end >= 0) counts.set(key.slice(0, end + 1), (counts.get(key.slice(0, end + 1)) ?? 0) + 1);
+    }
+    const common = [...counts].sort((a, b) => b[1] - a[1])[0];
+    if (common === undefined || common[1] * 2 < tensors.size) return undefined;
+    prefix = common[0];
+    const stripped = new Map(
+      [...tensors].map(([key, tensor]) => [key.startsWith(prefix) ? key.slice(prefix.length) : key, tensor]),
+    );
+    const candidate = wanted === undefined ? detectArchitecture(stripped) : judge(wanted, stripped);
+    if (candidate !== undefined && candidate.score >= RECOGNISED) return { prefix, candidate };
+  }
+  return undefined;
+};
+
+/** The architecture of this name. @throws OrthoError usage/unknown-name */
+export const architectureNamed = (name: string): Architecture => {
+  const found = Object.hasOwn(architectures, name)
+    ? (architectures as Readonly<Record<string, Architecture>>)[name]
+    : undefined;
+  if (found !== undefined) return found;
+  const near = nearestNames(name, Object.keys(architectures))[0];
+  throw new OrthoError('usage/unknown-name', `no architecture is named "${name}"`, {
+    hint: `${near === undefined ? '' : `nearest: "${near}"; `}there are ${Object.keys(architectures).join(', ')}; a module of your own is given as FILE.mjs`,
+  });
+};
