@@ -9,9 +9,9 @@
 import { dtypeInfo } from '../core/dtype.ts';
 import { OrthoError } from '../core/errors.ts';
 import { toFloat32 } from '../core/tensor.ts';
-import type { OutputParityData } from '../report/schemas/verify.ts';
+import type { VerifyData } from '../report/schemas/verify.ts';
 import type { Session } from '../runtime/session.ts';
-import { compareTensors, type Pool, poolMetrics, startPool } from '../verify/compare.ts';
+import { startParity } from '../verify/parity.ts';
 import type { Tolerances } from '../verify/tolerance.ts';
 import type { SampleSet } from './samples.ts';
 
@@ -28,7 +28,7 @@ export interface OutputQuality {
 }
 
 export interface Evaluation {
-  readonly cases: readonly { readonly name: string; readonly outputs: readonly OutputParityData[] }[];
+  readonly parity: VerifyData;
   readonly outputs: readonly OutputQuality[];
 }
 
@@ -61,46 +61,44 @@ class Variation {
 /** A quantised output passes element by element whatever its error: the SQNR over all samples is what is judged. */
 const ANY_ERROR: Tolerances = { general: { atol: Number.MAX_VALUE, rtol: 0, ofMax: 0 } };
 
-/** Runs every sample through both sessions. Outputs that are not float are compared but not judged. */
+/**
+ * Runs every sample through both sessions. Outputs that are not float are compared but not judged.
+ * @throws OrthoError verify/nothing-compared for a model without float outputs
+ */
 export const evaluate = async (
   reference: Session,
   candidate: Session,
   samples: SampleSet,
-  onSample: (done: number) => void = () => {},
+  options: {
+    readonly reference: string;
+    readonly candidate: string;
+    /** The level the candidate runs at. */
+    readonly level: string;
+    onSample?(done: number): void;
+  },
 ): Promise<Evaluation> => {
-  const names = reference.outputs.map(({ name }) => name);
-  const pools = new Map<string, Pool>(names.map((name) => [name, startPool()]));
+  const parity = startParity(options.reference, options.candidate, ANY_ERROR);
   const variations = new Map<string, Variation>();
-  const cases: { name: string; outputs: OutputParityData[] }[] = [];
   for (let i = 0; i < samples.count; i++) {
     const feeds = await samples.load(i);
     const expected = await reference.run(feeds);
-    const actual = await candidate.run(feeds);
-    const outputs: OutputParityData[] = [];
-    for (const name of names) {
-      const e = expected.get(name);
-      const a = actual.get(name);
-      if (e === undefined || a === undefined) continue;
-      outputs.push(compareTensors(name, e, a, ANY_ERROR, pools.get(name)));
-      if (dtypeInfo(e.dtype).kind !== 'float') continue;
+    parity.compare(options.level, `sample-${i}`, expected, await candidate.run(feeds));
+    for (const [name, tensor] of expected) {
+      if (dtypeInfo(tensor.dtype).kind !== 'float') continue;
       const variation = variations.get(name) ?? new Variation();
-      variation.add(toFloat32(e));
+      variation.add(toFloat32(tensor));
       variations.set(name, variation);
     }
-    cases.push({ name: `sample-${i}`, outputs });
-    onSample(i + 1);
+    options.onSample?.(i + 1);
   }
   if (variations.size === 0) {
     throw new OrthoError('verify/nothing-compared', 'the model has no float output that could be judged');
   }
+  const data = parity.finish();
   const outputs = [...variations].map(([name, accumulated]): OutputQuality => {
     const variation = accumulated.value();
-    return {
-      name,
-      metrics: poolMetrics(pools.get(name) as Pool),
-      variation,
-      isJudgeable: variation >= MIN_VARIATION,
-    };
+    const { metrics = {} } = data.outputs.find((output) => output.name === name) ?? {};
+    return { name, metrics, variation, isJudgeable: variation >= MIN_VARIATION };
   });
-  return { cases, outputs };
+  return { parity: data, outputs };
 };

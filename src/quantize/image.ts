@@ -139,3 +139,19 @@ export const imageToTensor = (
   }
   return result;
 };
+
+/**
+ * Three means and deviations from what a user gave: nothing (pixel / 255), one number for all channels, or three.
+ * @throws OrthoError usage/option for another count or a deviation that is not positive
+ */
+export const normalizationOf = (mean: readonly number[], std: readonly number[]): Normalization => {
+  const spread = (values: readonly number[], fallback: number, name: string): number[] => {
+    if (values.length === 0) return [fallback, fallback, fallback];
+    if (values.length === 1) return [values[0], values[0], values[0]] as number[];
+    if (values.length === 3) return [...values];
+    throw new OrthoError('usage/option', `${name} takes one number or three, not ${values.length}`);
+  };
+  const deviations = spread(std, 1, '--std');
+  if (deviations.some((value) => !(value > 0))) throw new OrthoError('usage/option', '--std must be above 0');
+  return { mean: spread(mean, 0, '--mean'), std: deviations };
+};

@@ -1,0 +1,293 @@
+/**
+ * Quantises a model: optimise → calibrate → rewrite → judge → write.
+ *
+ * The judgement is made at the runtime's default level on samples that the calibration did not see. Below the bar
+ * nothing is written; the report says how far below, and what to try.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { OrthoError } from '../core/errors.ts';
+import { globMatcher } from '../core/glob.ts';
+import { type JobIo, silentIo } from '../core/job-io.ts';
+import { createReport, type Finding, type Report } from '../core/report.ts';
+import { modelSizeOf } from '../inspect/model-size.ts';
+import { loadModel } from '../ir/load.ts';
+import type { Model } from '../ir/model.ts';
+import { inferShapes } from '../ops/infer/index.ts';
+import { passes } from '../passes/index.ts';
+import { runPipeline } from '../passes/pipeline.ts';
+import type { Range } from '../quantize/affine.ts';
+import { collectRanges, observeRanges } from '../quantize/calibrate.ts';
+import { type Evaluation, evaluate, MIN_VARIATION } from '../quantize/evaluate.ts';
+import type { Normalization } from '../quantize/image.ts';
+import { type SchemeName, schemes } from '../quantize/index.ts';
+import { raiseOpset } from '../quantize/raise-opset.ts';
+import { holdOut, NO_NORMALIZATION, openSamples, type SampleSet } from '../quantize/samples.ts';
+import type { Excluded, Scheme, SchemeContext } from '../quantize/scheme.ts';
+import type { QuantizeData } from '../report/schemas/quantize.ts';
+import { openIsolatedSession } from '../runtime/isolated.ts';
+import type { ProcessLimits, Session, SessionOptions, TensorSpec } from '../runtime/session.ts';
+import { randomFeeds } from '../verify/inputs.ts';
+import { writeModel } from './model-file.ts';
+import { optimizeModel } from './optimize.ts';
+import { checkOutput } from './output.ts';
+import { subjectOf } from './subject.ts';
+
+/** Least centred SQNR in dB that a quantised model must reach unless told otherwise. */
+export const DEFAULT_MIN_SQNR = 10;
+
+/** The level at which users run a model: the runtime's own default. */
+const DEPLOYED_LEVEL = 'all';
+
+/** Random samples that judge a scheme without calibration when no others are given. */
+const RANDOM_SAMPLES = 8;
+
+export interface QuantizeOptions {
+  readonly input: string;
+  readonly output: string;
+  readonly scheme: SchemeName;
+  /** A folder (or file) of images, `.npy` or `.npz`; needed by schemes that calibrate. */
+  readonly calibrate?: string | undefined;
+  /** Samples to judge on; default: every third calibration sample is kept apart. */
+  readonly evaluate?: string | undefined;
+  /** Take this many seeded crops of the images instead of the whole images. */
+  readonly crops?: number | undefined;
+  readonly normalization?: Normalization | undefined;
+  /** Least centred SQNR in dB; default {@link DEFAULT_MIN_SQNR}. */
+  readonly minSqnr?: number | undefined;
+  /** Globs of node names that stay float. */
+  readonly exclude?: readonly string[];
+  /** Also quantise convolutions where the scheme would leave them (dynamic: slower). */
+  readonly convolutions?: boolean;
+  readonly seed?: number;
+  readonly force?: boolean;
+  readonly session?: Omit<SessionOptions, 'level'> & ProcessLimits;
+  readonly io?: JobIo;
+}
+
+type LimitedSession = Omit<SessionOptions, 'level'> & ProcessLimits;
+
+const withSession = async <T>(
+  path: string,
+  options: SessionOptions & ProcessLimits,
+  action: (session: Session) => Promise<T>,
+): Promise<T> => {
+  const session = await openIsolatedSession(path, options);
+  try {
+    return await action(session);
+  } finally {
+    await session.close();
+  }
+};
+
+/** Loads the optimised float model at an opset whose QuantizeLinear knows an axis, shapes inferred. */
+const loadFloat = (path: string): Model => {
+  const model = loadModel(path);
+  inferShapes(model);
+  raiseOpset(model);
+  inferShapes(model);
+  return model;
+};
+
+const randomSamples = (inputs: readonly TensorSpec[], seed: number): SampleSet => ({
+  count: RANDOM_SAMPLES,
+  origin: `${RANDOM_SAMPLES} random inputs`,
+  load: async (index) => randomFeeds(inputs, { seed: seed + index }),
+});
+
+interface Samples {
+  readonly calibration: SampleSet | undefined;
+  readonly evaluation: SampleSet;
+}
+
+const findSamples = async (
+  options: QuantizeOptions,
+  scheme: Scheme,
+  inputs: readonly TensorSpec[],
+): Promise<Samples> => {
+  const { seed = 0, normalization = NO_NORMALIZATION, crops } = options;
+  const open = (path: string, ownSeed: number): Promise<SampleSet> =>
+    openSamples(path, inputs, { crops, seed: ownSeed, normalization });
+  // Other crops of the same photographs judge what these calibrate.
+  const judged = options.evaluate === undefined ? undefined : await open(options.evaluate, seed + 1);
+  if (!scheme.needsCalibration) {
+    const samples = options.calibrate === undefined ? undefined : await open(options.calibrate, seed);
+    return { calibration: undefined, evaluation: judged ?? samples ?? randomSamples(inputs, seed) };
+  }
+  if (options.calibrate === undefined) {
+    throw new OrthoError('usage/option', `the scheme ${scheme.name} needs samples to calibrate on`, {
+      hint: 'give --calibrate FOLDER with images, .npy or .npz files',
+    });
+  }
+  const samples = await open(options.calibrate, seed);
+  if (judged) return { calibration: samples, evaluation: judged };
+  const parts = holdOut(samples);
+  if (parts.evaluation.count < 2) {
+    throw new OrthoError(
+      'usage/option',
+      `${samples.count} samples are too few: every third is kept apart to judge on, and that takes two of them`,
+      { hint: 'give six samples or more, --crops N of images, or --evaluate FOLDER' },
+    );
+  }
+  return parts;
+};
+
+const calibrate = async (
+  float: string,
+  tensors: ReadonlySet<string>,
+  samples: SampleSet,
+  folder: string,
+  session: LimitedSession,
+  io: JobIo,
+): Promise<Map<string, Range>> => {
+  const observer = loadFloat(float);
+  observeRanges(observer, tensors);
+  const path = join(folder, 'observer.onnx');
+  await writeModel(path, observer);
+  return withSession(path, { ...session, level: 'basic' }, (open) =>
+    collectRanges(open, tensors, samples, (done) => io.progress('calibrate', done / samples.count)),
+  );
+};
+
+/** Rewrites the float model at `float`; what stays float comes back with the reasons. */
+const rewrite = async (
+  float: string,
+  scheme: Scheme,
+  context: SchemeContext,
+  ranges: (tensors: ReadonlySet<string>) => Promise<Map<string, Range>>,
+): Promise<{ model: Model; excluded: Excluded[] }> => {
+  const model = loadFloat(float);
+  const excluded = scheme.needsCalibration
+    ? scheme.apply(
+        model,
+        context,
+        await ranges(new Set(scheme.tensors(model, context).map(({ name }) => name))),
+      )
+    : scheme.apply(model, context);
+  runPipeline(model, [passes['eliminate-dead-nodes']]);
+  return { model, excluded };
+};
+
+const decibels = (value: number | null | undefined): string =>
+  value === null || value === undefined ? 'no finite SQNR' : `${value.toFixed(1)} dB`;
+
+/** What keeps the model from being written; none when it is good. */
+const judge = ({ outputs }: Evaluation, minSqnr: number): Finding[] => {
+  const findings: Finding[] = [];
+  for (const { name, metrics, variation, isJudgeable } of outputs) {
+    if (isJudgeable) continue;
+    findings.push({
+      level: 'error',
+      rule: 'quantize-not-judgeable',
+      message:
+        `output "${name}" hardly varies over the samples (by ${variation.toExponential(1)} of its size, ` +
+        `less than ${MIN_VARIATION.toExponential(0)}): its ${decibels(metrics.sqnrDb)} say nothing`,
+      hint: 'judge on real samples with trained weights (--evaluate), or --min-sqnr -100 to write it unjudged',
+      at: { value: name },
+    });
+  }
+  for (const { name, metrics, isJudgeable } of outputs) {
+    const centred = metrics.centredSqnrDb ?? (metrics.maxAbs === 0 ? Infinity : -Infinity);
+    if (!isJudgeable || centred >= minSqnr) continue;
+    findings.push({
+      level: 'error',
+      rule: 'quantize-below-bar',
+      message: `output "${name}" reaches ${decibels(metrics.centredSqnrDb)} centred SQNR, the bar is ${minSqnr} dB`,
+      hint: 'keep sensitive layers in float (--exclude, often the first convolutions), give more samples, or lower --min-sqnr',
+      at: { value: name },
+    });
+  }
+  return findings;
+};
+
+const emptyRewrite = (scheme: Scheme, excluded: readonly Excluded[]): Finding => ({
+  level: 'error',
+  rule: 'quantize-nothing',
+  message: `the scheme ${scheme.name} finds nothing to quantise${excluded[0] ? `; "${excluded[0].node}": ${excluded[0].reason}` : ''}`,
+  hint: 'dynamic: --convolutions quantises convolutions too; static needs constant float32 weights',
+});
+
+/**
+ * @throws OrthoError usage/*, file/*, op/unsupported, runtime/*. A model below the bar does not throw: the report is
+ *   not ok, and nothing is written.
+ */
+export const quantizeModel = async (options: QuantizeOptions): Promise<Report<'quantize', QuantizeData>> => {
+  const { input, output, seed = 0, force = false, minSqnr = DEFAULT_MIN_SQNR, io = silentIo() } = options;
+  const scheme: Scheme = schemes[options.scheme];
+  const session: LimitedSession = { signal: io.signal, ...options.session };
+  checkOutput(output, { force, inputs: [input] });
+  const subject = subjectOf(input);
+  const folder = mkdtempSync(join(tmpdir(), 'ortho-quantize-'));
+  try {
+    const float = join(folder, 'float.onnx');
+    const optimized = await optimizeModel({ input, output: float, target: 'onnx', seed, session, io });
+    if (!optimized.ok) {
+      throw new OrthoError(
+        'verify/parity',
+        `${input}: the model could not be optimised without changing it`,
+        {
+          hint: `see ortho optimize ${input}`,
+        },
+      );
+    }
+    const isExcluded = globMatcher(options.exclude ?? []);
+    const context: SchemeContext = {
+      isExcluded: ({ name }) => isExcluded(name),
+      convolutions: options.convolutions ?? false,
+    };
+    return await withSession(float, { ...session, level: DEPLOYED_LEVEL }, async (reference) => {
+      const samples = await findSamples(options, scheme, reference.inputs);
+      const { model, excluded } = await rewrite(float, scheme, context, (tensors) =>
+        calibrate(float, tensors, samples.calibration as SampleSet, folder, session, io),
+      );
+      const candidate = join(folder, 'candidate.onnx');
+      const { bytes } = await writeModel(candidate, model);
+      const evaluation = await withSession(candidate, { ...session, level: DEPLOYED_LEVEL }, (open) =>
+        evaluate(reference, open, samples.evaluation, {
+          reference: input,
+          candidate: output,
+          level: DEPLOYED_LEVEL,
+          onSample: (done) => io.progress('judge', done / samples.evaluation.count),
+        }),
+      );
+      const isQuantized = [...model.graph.nodes].some(({ op }) => /^(DequantizeLinear|\w+Integer)$/.test(op));
+      const findings = judge(evaluation, minSqnr);
+      if (!isQuantized) findings.push(emptyRewrite(scheme, excluded));
+      // A bar that everything passes also writes what cannot be judged: the user asked for it.
+      const isRefused =
+        !isQuantized ||
+        findings.some(({ rule }) => rule === 'quantize-below-bar') ||
+        (findings.length > 0 && minSqnr > -100);
+      if (!isRefused) await writeModel(output, model, { force });
+      inferShapes(model);
+      const before = loadModel(input);
+      inferShapes(before);
+      return createReport('quantize', {
+        subject,
+        ok: !isRefused,
+        findings: isRefused
+          ? findings
+          : findings.map((finding) => ({ ...finding, level: 'warning' as const })),
+        data: {
+          scheme: scheme.name,
+          calibration: samples.calibration ? { samples: samples.calibration.count, method: 'minmax' } : null,
+          evaluation: { samples: samples.evaluation.count, origin: samples.evaluation.origin, minSqnr },
+          before: modelSizeOf(before, subject.bytes),
+          after: modelSizeOf(model, bytes),
+          excluded: excluded.map(({ node, reason }) => ({ node, reason })),
+          outputs: evaluation.outputs.map(({ name, metrics, variation, isJudgeable }) => ({
+            name,
+            sqnrDb: metrics.sqnrDb ?? null,
+            centredSqnrDb: metrics.centredSqnrDb ?? null,
+            variation,
+            judgeable: isJudgeable,
+          })),
+          parity: evaluation.parity,
+        },
+      });
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
