@@ -40,8 +40,8 @@ export const DTYPES = {
   float8e8m0: { onnx: 24, bits: 8, text: 'float8e8m0', kind: 'float' },
   uint2: { onnx: 25, bits: 2, text: 'uint2', kind: 'uint' },
   int2: { onnx: 26, bits: 2, text: 'int2', kind: 'int' },
-  float6e2m3: { onnx: 27, bits: 8, text: 'float6e2m3', kind: 'float' },
-  float6e3m2: { onnx: 28, bits: 8, text: 'float6e3m2', kind: 'float' },
+  float6e2m3: { onnx: 27, bits: 6, text: 'float6e2m3', kind: 'float' },
+  float6e3m2: { onnx: 28, bits: 6, text: 'float6e3m2', kind: 'float' },
 } as const satisfies Record<string, DTypeInfo>;
 
 export type DType = keyof typeof DTYPES;

@@ -122,10 +122,10 @@ class GraphChecker {
     return undefined;
   }
 
-  #warnShadow(scope: Scope, what: string, name: string): void {
+  #noteShadow(scope: Scope, what: string, name: string): void {
     const outer = this.#outerDefinition(scope, name);
     if (outer === undefined) return;
-    this.#findings.warning(
+    this.#findings.note(
       'shadowed-value',
       () => `${what} in ${scope.where.path} shadows outer value ${quoted(name)}`,
       { value: name },
@@ -146,7 +146,7 @@ class GraphChecker {
         });
       } else {
         definitions.set(name, BEFORE);
-        this.#warnShadow(scope, 'an input', name);
+        this.#noteShadow(scope, 'an input', name);
       }
       if (name === '' && input.type === undefined) return;
       this.#checkValueInfo(input, name === '' ? `${what}[${index}]` : `${what} ${quoted(name)}`, isMain);
@@ -176,7 +176,7 @@ class GraphChecker {
       } else {
         seen.add(name);
         checkName(this.#findings, 'initializer name', name);
-        if (!definitions.has(name)) this.#warnShadow(scope, 'an initializer', name);
+        if (!definitions.has(name)) this.#noteShadow(scope, 'an initializer', name);
         definitions.set(name, BEFORE);
       }
     };
@@ -268,7 +268,7 @@ class GraphChecker {
     const message = (): string => `node ${index} in ${scope.where.path} shadows outer value ${quoted(name)}`;
     // A name that the outer graph gives later hides nothing from this subgraph; readers take it without complaint.
     if (outer.maker < outer.reader) this.#findings.error('shadowed-value', message, { value: name });
-    else this.#findings.warning('shadowed-value', message, { value: name });
+    else this.#findings.note('shadowed-value', message, { value: name });
   }
 
   #checkScope(scope: Scope): void {
