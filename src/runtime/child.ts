@@ -1,0 +1,192 @@
+/**
+ * The process that loads and runs models: started by isolated.ts with its parent's process id as argument, never by hand.
+ *
+ * It reads requests from its socket with blocking reads (nothing else needs its event loop) and ends when the socket
+ * does. A hung native call cannot see that, so a second thread watches the parent and kills this process from inside.
+ */
+import { readSync, rmSync, statSync, writeSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { OrthoError } from '../core/errors.ts';
+import { createRng } from '../core/rng.ts';
+import { loadOnnxRuntime, type OnnxRuntimeSession, openInProcess } from './onnxruntime.ts';
+import {
+  type Answers,
+  CHANNEL_FD,
+  encodeFrame,
+  packFailure,
+  packTensors,
+  type Request,
+  unpackTensors,
+} from './protocol.ts';
+
+/** How often the watching thread looks at its parent, in ms. */
+const WATCH_MS = 250;
+
+/** JavaScript of the watching thread: text, so that starting it reads no file. */
+const watcher = (parent: number): string =>
+  `setInterval(() => { if (process.ppid !== ${parent}) process.kill(process.pid, 'SIGKILL'); }, ${WATCH_MS});`;
+
+interface Loaded {
+  readonly path: string;
+  readonly session: OnnxRuntimeSession;
+  runOnce: (() => Promise<unknown>) | undefined;
+}
+
+interface Reply<Op extends Request['op']> {
+  readonly header: Answers[Op];
+  readonly buffers: readonly Uint8Array[];
+}
+
+const reply = <Op extends Request['op']>(
+  header: Answers[Op],
+  buffers: readonly Uint8Array[] = [],
+): Reply<Op> => ({ header, buffers });
+
+const sessions = new Map<number, Loaded>();
+let nextSession = 1;
+
+const loaded = (id: number): Loaded => {
+  const found = sessions.get(id);
+  if (found === undefined) throw new OrthoError('internal/bug', `no session ${id} in this process`);
+  return found;
+};
+
+const open = async (request: Request & { op: 'open' }): Promise<Reply<'open'>> => {
+  const started = performance.now();
+  const session = await openInProcess(request.path, request.options);
+  const loadMs = performance.now() - started;
+  const id = nextSession++;
+  sessions.set(id, { path: request.path, session, runOnce: undefined });
+  return reply<'open'>({ session: id, inputs: session.inputs, outputs: session.outputs, loadMs });
+};
+
+/** Runs every session once a round until the rounds or the time are used up; at least one round. */
+const time = async (request: Request & { op: 'time' }): Promise<Reply<'time'>> => {
+  const lanes = request.sessions.map((id) => {
+    const { path, runOnce } = loaded(id);
+    if (runOnce === undefined) throw new OrthoError('internal/bug', `${path}: timed before it was fed`);
+    return { runOnce, samples: [] as number[] };
+  });
+  const rng = createRng(request.seed);
+  const visits = [...lanes];
+  const started = performance.now();
+  for (let round = 0; round < request.rounds; round++) {
+    if (round > 0 && performance.now() - started >= request.maxMs) break;
+    if (request.order === 'shuffled') {
+      for (let i = visits.length - 1; i > 0; i--) {
+        const j = rng.integer(i + 1);
+        [visits[i], visits[j]] = [visits[j]!, visits[i]!];
+      }
+    }
+    for (const { runOnce, samples } of visits) {
+      const before = performance.now();
+      await runOnce();
+      samples.push(performance.now() - before);
+    }
+  }
+  return reply<'time'>(
+    {},
+    lanes.map(({ samples }) => new Uint8Array(Float64Array.from(samples).buffer)),
+  );
+};
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? -1;
+
+const save = async (request: Request & { op: 'save' }): Promise<Reply<'save'>> => {
+  const { input, output, options } = request;
+  const existed = sizeOf(output) >= 0;
+  const started = performance.now();
+  try {
+    const session = await openInProcess(input, options, output);
+    const ms = performance.now() - started;
+    await session.close();
+    if (sizeOf(output) <= 0) {
+      throw new OrthoError('output/unwritable', `${output}: ONNX Runtime wrote nothing`, {
+        at: { file: output },
+      });
+    }
+    return reply<'save'>({ ms });
+  } catch (error) {
+    // The runtime leaves an empty file behind when it fails half-way.
+    if (!existed) rmSync(output, { force: true });
+    throw error;
+  }
+};
+
+const answer = async (request: Request, buffers: readonly Uint8Array[]): Promise<Reply<Request['op']>> => {
+  switch (request.op) {
+    case 'hello':
+      return reply<'hello'>({ version: (await loadOnnxRuntime()).env.versions.node ?? 'unknown' });
+    case 'open':
+      return open(request);
+    case 'run': {
+      const { session } = loaded(request.session);
+      const outputs = packTensors(await session.run(unpackTensors(request.feeds, buffers), request.wanted));
+      return reply<'run'>({ outputs: outputs.headers }, outputs.buffers);
+    }
+    case 'prepare': {
+      const entry = loaded(request.session);
+      entry.runOnce = entry.session.prepare(unpackTensors(request.feeds, buffers));
+      return reply<'prepare'>({});
+    }
+    case 'time':
+      return time(request);
+    case 'close': {
+      const entry = loaded(request.session);
+      sessions.delete(request.session);
+      await entry.session.close();
+      return reply<'close'>({});
+    }
+    case 'save':
+      return save(request);
+  }
+};
+
+/** Exactly `length` bytes, or undefined at the end of the socket. */
+const readExactly = (length: number): Buffer | undefined => {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  for (let done = 0; done < length; ) {
+    const got = readSync(CHANNEL_FD, bytes, done, length - done, null);
+    if (got === 0) return undefined;
+    done += got;
+  }
+  return bytes;
+};
+
+const writeAll = (bytes: Uint8Array): void => {
+  for (let done = 0; done < bytes.length; ) done += writeSync(CHANNEL_FD, bytes, done);
+};
+
+const readRequest = (): { request: Request; buffers: Uint8Array[] } | undefined => {
+  const prefix = readExactly(4);
+  const header = prefix === undefined ? undefined : readExactly(prefix.readUInt32LE());
+  if (header === undefined) return undefined;
+  const { sizes, ...request } = JSON.parse(header.toString()) as Request & { sizes: number[] };
+  const buffers: Uint8Array[] = [];
+  for (const size of sizes) {
+    const bytes = readExactly(size);
+    if (bytes === undefined) return undefined;
+    buffers.push(bytes);
+  }
+  return { request, buffers };
+};
+
+const serve = async (parent: number): Promise<void> => {
+  new Worker(watcher(parent), { eval: true }).unref();
+  // Ctrl-C reaches the whole process group: the parent decides what becomes of this process.
+  process.on('SIGINT', () => {});
+  for (let asked = readRequest(); asked !== undefined; asked = readRequest()) {
+    let frame: Uint8Array[];
+    try {
+      const { header, buffers } = await answer(asked.request, asked.buffers);
+      frame = encodeFrame(header, buffers);
+    } catch (error) {
+      frame = encodeFrame({ error: packFailure(error) }, []);
+    }
+    for (const part of frame) writeAll(part);
+  }
+  process.exit(0);
+};
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await serve(Number(process.argv[2]));
