@@ -19,7 +19,7 @@ export const convert: Benchmark = {
   run: () =>
     withFolder((folder) => {
       const checkpoint = `${root}models/raw/mobilenetv2-embedder.pth.tar`;
-      const reference = `${root}models/raw/references/mobilenetv2-embedder.rand.npz`;
+      const reference = `${root}models/raw/references/mobilenetv2-embedder/rand.npz`;
       const ours = () =>
         runOnce(
           ortho('convert', checkpoint, '-o', `${folder}/ours.onnx`, '--reference', reference, '--force'),

@@ -27,4 +27,5 @@ for folder in folders:
         arrays = {"input": np.load(x)}
         for i, output in enumerate(outputs):
             arrays[output] = np.load(x.with_name(x.name.replace(".x.npy", f".y{i}.npy")))
-        np.savez(out / f"{name}.{case or 'rand'}.npz", **arrays)
+        (out / name).mkdir(exist_ok=True)
+        np.savez(out / name / f"{case or 'rand'}.npz", **arrays)

@@ -55,8 +55,8 @@ const job = z.strictObject({
   opset: z.int().optional(),
   /** By input name. */
   inputShape: z.record(z.string(), dims).optional(),
-  /** Stored inputs and outputs (.npz) that the converted and the final model must reproduce. */
-  references: z.array(filePath).optional(),
+  /** Stored inputs and outputs that the converted and the final model must reproduce: an .npz or a folder of them. */
+  references: filePath.optional(),
   /** `[OUT=]atol:1e-4,rtol:1e-3` */
   tolerance: z.array(z.string()).optional(),
   optimize: z
