@@ -31,9 +31,16 @@ export class Model {
   graph: Graph;
   /** The decoded message this came from: serde writes from it what the model does not keep. */
   origin: object | undefined;
+  /** Open files that lazy tensors read from. */
+  readonly sources: { close(): void }[] = [];
 
   constructor(graph: Graph = new Graph('main')) {
     this.graph = graph;
+  }
+
+  /** Closes the files behind lazy tensors, which cannot be read afterwards. */
+  close(): void {
+    for (const source of this.sources.splice(0)) source.close();
   }
 
   /** Version of the standard operator set. */

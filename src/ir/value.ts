@@ -29,6 +29,11 @@ export class Value {
   initializerTensor: Tensor | undefined;
   /** @internal set by Graph only */
   sparseTensor: SparseTensor | undefined;
+  /**
+   * Named by something that is no node (a quantization annotation, a training binding): it counts as used although no
+   * use shows, so that it is not removed as dead.
+   */
+  isPinned = false;
   /** @internal set by Graph only: the graph whose formal input this is */
   inputOf: Graph | undefined;
 
@@ -76,7 +81,7 @@ export class Value {
   }
 
   get isUsed(): boolean {
-    return this.#uses.size > 0;
+    return this.#uses.size > 0 || this.isPinned;
   }
 
   get useCount(): number {

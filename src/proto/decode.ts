@@ -72,10 +72,14 @@ class Decoder {
     });
   }
 
-  #varint(what: string): void {
+  /** Reads a varint of `field`; of the tag or length of something when that is what is read. */
+  #varint(field: Field | undefined, part?: 'tag' | 'length', index?: number): void {
     const { position } = this.#reader;
     const length = this.#reader.varint();
     if (length > 0) return;
+    const place = this.#place(field, index);
+    const what =
+      part === undefined ? place : part === 'length' ? `the length of ${place}` : `a field tag of ${place}`;
     if (length < 0) this.#fail(`byte ${position}: varint longer than 10 bytes (${what})`);
     this.#fail(
       `truncated at byte ${this.#size}: truncated varint at byte ${position} (${what})`,
@@ -88,7 +92,7 @@ class Decoder {
     const reader = this.#reader;
     let unknown: number[] | undefined;
     for (let start = reader.position; start < end; start = reader.position) {
-      this.#varint(this.#path.length === 0 ? 'a field tag' : `a field tag in ${this.#place()}`);
+      this.#varint(undefined, 'tag');
       const wireType = reader.low & 7;
       const number = reader.low >>> 3;
       if (wireType > 5) this.#fail(`byte ${start}: wire type ${wireType} does not exist`);
@@ -165,7 +169,7 @@ class Decoder {
       reader.fill(4);
       return reader.float();
     }
-    this.#varint(this.#place(field));
+    this.#varint(field);
     if (field.type === 'int32') return reader.low | 0;
     return field.type === 'int64' ? reader.signedBigInt : reader.unsignedBigInt;
   }
@@ -175,7 +179,7 @@ class Decoder {
     const builder = this.#builder(field, message);
     const reader = this.#reader;
     if (builder instanceof WordBuilder) {
-      this.#varint(this.#place(field));
+      this.#varint(field);
       builder.push(reader.low, reader.high);
       return;
     }
@@ -201,7 +205,7 @@ class Decoder {
     const builder = field.packed ? (this.#builder(field, message) as WordBuilder) : undefined;
     builder?.reserve(this.#countVarints(length));
     while (reader.position < last) {
-      this.#varint(this.#place(field));
+      this.#varint(field);
       if (builder) builder.push(reader.low, reader.high);
       else append(message, field.key, reader.signedBigInt);
     }
@@ -259,7 +263,7 @@ class Decoder {
     if (reader.len - reader.pos > 0 && (reader.buf[reader.pos] as number) < 128) {
       reader.low = reader.buf[reader.pos++] as number;
       reader.high = 0;
-    } else this.#varint(`the length of ${place()}`);
+    } else this.#varint(field, 'length', index);
     const length = reader.unsigned;
     if (length > LENGTH_LIMIT) {
       this.#fail(`${place()} claims ${reader.unsignedBigInt} bytes; protobuf allows ${LENGTH_LIMIT}`);
@@ -290,7 +294,7 @@ class Decoder {
       return;
     }
     if (wireType === 0) {
-      this.#varint(`field ${number} of ${this.#place()}`);
+      this.#varint(undefined);
       return;
     }
     const length = wireType === 1 ? 8 : wireType === 5 ? 4 : this.#length(undefined, end);
@@ -307,7 +311,7 @@ class Decoder {
       if (start >= end || start >= this.#size) {
         this.#fail(`group ${inner} is not closed`, start >= this.#size ? 'model/truncated' : 'model/invalid');
       }
-      this.#varint('a field tag');
+      this.#varint(undefined, 'tag');
       const wireType = reader.low & 7;
       const found = reader.low >>> 3;
       if (wireType > 5) this.#fail(`byte ${start}: wire type ${wireType} does not exist`);
