@@ -6,12 +6,12 @@ import { byteLengthOf, dtypeInfo } from '../../core/dtype.ts';
 import { OrthoError } from '../../core/errors.ts';
 import type { Node } from '../../ir/node.ts';
 import { type Dim, tensorType, type ValueType } from '../../ir/type.ts';
-import { macsOf } from '../cost.ts';
 import { type Schema, schemaOf } from '../schemas.ts';
 import { Call, Failure, MAX_RANK } from './call.ts';
 import { isKnown, isStatic, showShape } from './dims.ts';
-import { evaluatorOf, ruleOf } from './index.ts';
+import { countMacs } from './macs.ts';
 import { isComplete } from './partial.ts';
+import { evaluatorOf, ruleOf } from './rules.ts';
 import type { Constancy, InferContext } from './types.ts';
 
 /**
@@ -49,7 +49,7 @@ export const inferCall = (node: Node, context: InferContext): InferredNode => {
   }
   setConstancies(call, types, oversized);
   setValues(call, types);
-  const macs = call.bodyMacs === undefined ? countMacs(call, types) : call.bodyMacs;
+  const macs = call.bodyMacs === undefined ? ownMacs(call, types) : call.bodyMacs;
   return { types: node.outputs.map((_, i) => types[i]), macs };
 };
 
@@ -61,9 +61,9 @@ export const inferNode = (node: Node, context: InferContext): (ValueType | undef
   ...inferCall(node, context).types,
 ];
 
-const countMacs = ({ node, context }: Call, types: readonly (ValueType | undefined)[]): number | null => {
+const ownMacs = ({ node, context }: Call, types: readonly (ValueType | undefined)[]): number | null => {
   try {
-    return macsOf(node, (value) => {
+    return countMacs(node, (value) => {
       const output = node.outputs.indexOf(value);
       return output >= 0 ? types[output] : context.typeOf(value);
     });

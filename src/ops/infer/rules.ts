@@ -1,0 +1,52 @@
+/** The registry of inference: what each operator's rule is, by domain. A new operator is one rule in a family's table. */
+import { canonicalDomain } from '../schemas.ts';
+import { controlRules } from './control.ts';
+import { convolutionRules } from './convolution.ts';
+import { elementwiseRules } from './elementwise.ts';
+import { arithmeticEvaluators } from './evaluate-arithmetic.ts';
+import { movementEvaluators } from './evaluate-movement.ts';
+import { generatorRules } from './generator.ts';
+import { indexingRules } from './indexing.ts';
+import { matrixRules } from './matrix.ts';
+import { movementRules } from './movement.ts';
+import { normalizationRules } from './normalization.ts';
+import { poolingRules } from './pooling.ts';
+import { reductionRules } from './reduction.ts';
+import { reshapeRules } from './reshape.ts';
+import type { Evaluator, Rule, RuleTable } from './types.ts';
+
+/** Operator families, by domain. */
+export const ruleFamilies = {
+  '': [
+    elementwiseRules,
+    convolutionRules,
+    poolingRules,
+    normalizationRules,
+    matrixRules,
+    reshapeRules,
+    movementRules,
+    generatorRules,
+    reductionRules,
+    indexingRules,
+    controlRules,
+  ],
+} as const satisfies Record<string, readonly RuleTable[]>;
+
+const rules: ReadonlyMap<string, ReadonlyMap<string, Rule>> = new Map(
+  Object.entries(ruleFamilies).map(([domain, families]) => [
+    domain,
+    new Map(families.flatMap((family) => Object.entries(family))),
+  ]),
+);
+
+const evaluators: ReadonlyMap<string, Evaluator> = new Map(
+  Object.entries({ ...arithmeticEvaluators, ...movementEvaluators }),
+);
+
+/** The rule of an operator, or undefined where there is none. */
+export const ruleOf = (domain: string, op: string): Rule | undefined =>
+  rules.get(canonicalDomain(domain))?.get(op);
+
+/** How values follow through an operator of the standard domain, or undefined. */
+export const evaluatorOf = (domain: string, op: string): Evaluator | undefined =>
+  canonicalDomain(domain) === '' ? evaluators.get(op) : undefined;
