@@ -1,0 +1,158 @@
+/**
+ * Operator rules about types: every input has a type that the operator's schema allows, and inputs that share a type
+ * constraint agree. Types come from shape inference; what it finds wrong itself is passed on.
+ */
+import { dtypeInfo } from '../core/dtype.ts';
+import { type FindingList, qualifiedName, Where } from '../ir/check-context.ts';
+import type { Graph } from '../ir/graph.ts';
+import type { Model } from '../ir/model.ts';
+import type { Node } from '../ir/node.ts';
+import type { ValueType } from '../ir/type.ts';
+import type { Value } from '../ir/value.ts';
+import { quoted } from '../proto/quote.ts';
+import type { NodeProto } from '../proto/schema.ts';
+import { inferShapes } from './infer/index.ts';
+import { schemaOf } from './schemas.ts';
+
+/** `tensor(float)`, `seq(tensor(int64))`: a type as schemas spell it; undefined where a part is unknown. */
+export const typeText = (type: ValueType | undefined): string | undefined => {
+  const wrap = (name: string, inner: string | undefined): string | undefined =>
+    inner === undefined ? undefined : `${name}(${inner})`;
+  const text = (dtype: Parameters<typeof dtypeInfo>[0] | undefined): string | undefined =>
+    dtype && dtypeInfo(dtype).text;
+  switch (type?.kind) {
+    case 'tensor':
+      return wrap('tensor', text(type.dtype));
+    case 'sparse-tensor':
+      return wrap('sparse_tensor', text(type.dtype));
+    case 'sequence':
+      return wrap('seq', typeText(type.element));
+    case 'optional':
+      return wrap('optional', typeText(type.element));
+    case 'map': {
+      const value = typeText(type.value);
+      return wrap('map', type.key && value && `${text(type.key)},${value}`);
+    }
+    default:
+      return undefined;
+  }
+};
+
+/** Where each node of a model stands, as messages say it: by its place in the file. */
+const placesOf = (model: Model): Map<Node, { readonly place: string; readonly name: string }> => {
+  const places = new Map<Node, { readonly place: string; readonly name: string }>();
+  const pending: { readonly graph: Graph; readonly where: Where }[] = [
+    { graph: model.graph, where: Where.graph },
+    ...model.functions.map(({ domain, name, overload, body }) => ({
+      graph: body,
+      where: Where.ofFunction(qualifiedName(domain, name, overload)),
+    })),
+  ];
+  for (let at = 0; at < pending.length; at++) {
+    const { graph, where } = pending[at]!;
+    const { nodes } = graph;
+    // Reading sorts the nodes: the file's own order is that of the messages they came from.
+    const origin = graph.origin as { readonly node?: readonly NodeProto[] } | undefined;
+    const order = new Map(origin?.node?.map((proto, index) => [proto as object, index]));
+    nodes.forEach((node, position) => {
+      const index = (node.origin && order.get(node.origin)) ?? position;
+      const place = where.node(index);
+      places.set(node, { place, name: node.name || place });
+      for (const [attribute, value] of node.attributes) {
+        const shown = quoted(attribute).slice(1, -1);
+        const graphs = value.kind === 'graph' ? [value.value] : value.kind === 'graphs' ? value.value : [];
+        for (const inner of graphs) pending.push({ graph: inner, where: where.subgraph(index, shown) });
+      }
+    });
+  }
+  return places;
+};
+
+const checkNodeTypes = (
+  node: Node,
+  place: string,
+  opset: number,
+  typeOf: (value: Value) => ValueType | undefined,
+  findings: FindingList,
+): void => {
+  const lookup = schemaOf(node.domain, node.op, opset);
+  if (lookup.status !== 'found') return;
+  const { inputs, typeConstraints } = lookup.schema;
+  const bound = new Map<string, { readonly text: string; readonly index: number; readonly name: string }>();
+  const at = { node: node.name || place };
+  for (let index = 0; index < node.inputs.length; index++) {
+    const value = node.inputs[index];
+    const formal = inputs[Math.min(index, inputs.length - 1)];
+    if (value === undefined || formal === undefined) continue;
+    if (index >= inputs.length && formal.option !== 'variadic') break;
+    const text = typeText(typeOf(value));
+    if (text === undefined) continue;
+    const allowed = typeConstraints.get(formal.type);
+    const fits = allowed === undefined ? formal.type === text : allowed.has(text);
+    if (!fits) {
+      const expected = allowed === undefined ? formal.type : [...allowed].sort().join(', ');
+      findings.error(
+        'input-type',
+        () =>
+          `${place} ${node.qualifiedOp}: input ${index} (${formal.name}) is ${text}, expected ${expected}`,
+        { ...at, value: value.name },
+      );
+      continue;
+    }
+    if (allowed === undefined || (formal.option === 'variadic' && !formal.homogeneous)) continue;
+    const first = bound.get(formal.type);
+    if (first === undefined) bound.set(formal.type, { text, index, name: formal.name });
+    else if (first.text !== text) {
+      findings.error(
+        'input-type',
+        () =>
+          `${place} ${node.qualifiedOp}: input ${index} (${formal.name}) is ${text}, input ${first.index} (${first.name}) is ${first.text}: they must agree`,
+        { ...at, value: value.name },
+      );
+    }
+  }
+};
+
+const isEmpty = (type: ValueType | undefined): boolean | undefined =>
+  type?.kind === 'tensor' && type.shape ? type.shape.includes(0) : undefined;
+
+/** Whether a slice takes nothing from something: legal, and hardly ever meant. */
+const isEmptied = (node: Node, typeOf: (value: Value) => ValueType | undefined): boolean => {
+  const [data] = node.inputs;
+  const [result] = node.outputs;
+  return Boolean(data && result && isEmpty(typeOf(data)) === false && isEmpty(typeOf(result)));
+};
+
+/** Faults of a node that the schema rules have reported in their own words. */
+const SCHEMA_RULES: ReadonlySet<string> = new Set(['attribute-kind', 'missing-attribute', 'missing-input']);
+
+/** Checks types and shapes of a model; the model stays as it is. */
+export const checkTypes = (model: Model, findings: FindingList): void => {
+  const places = placesOf(model);
+  const told = new Set<string>();
+  const { typeOf } = inferShapes(model, {
+    dryRun: true,
+    report: ({ level, rule, message, node, value }) => {
+      if (SCHEMA_RULES.has(rule)) return;
+      const place = node && places.get(node);
+      const text = place === undefined ? message : `${place.place} ${message}`;
+      // A function body is inferred once a call: its faults are told once.
+      if (told.has(text)) return;
+      told.add(text);
+      const at = { ...(place && { node: place.name }), ...(value !== undefined && { value }) };
+      // A limit of ours is no fault of the model.
+      findings.add(rule === 'inference-limit' ? 'warning' : level, rule, text, at);
+    },
+  });
+  const owners = new Map(model.functions.map(({ body, opsets }) => [body, opsets]));
+  for (const [node, { place }] of places) {
+    let graph = node.graph;
+    while (graph?.owner?.graph) graph = graph.owner.graph;
+    const opsets = (graph && owners.get(graph)) ?? model.opsets;
+    const opset = opsets.get(node.domain);
+    if (opset !== undefined) checkNodeTypes(node, place, opset, typeOf, findings);
+    if (node.is('Slice') && isEmptied(node, typeOf)) {
+      findings.warning('empty-result', `${place} Slice: empty result`, { node: node.name || place });
+    }
+  }
+};
