@@ -214,8 +214,11 @@ const toStateDict = ({ path, entries }: Found, label: string, findings: Finding[
     }
     const view = value instanceof TensorRecord ? value.viewKey : (value as NumpyArray);
     const first = views.get(view);
-    if (first === undefined) views.set(view, key);
-    tensors.set(key, first === undefined ? tensor : { ...tensor, sharedWith: first });
+    const shared = first === undefined ? undefined : tensors.get(first);
+    if (first === undefined || shared === undefined) {
+      views.set(view, key);
+      tensors.set(key, tensor);
+    } else tensors.set(key, { ...shared, sharedWith: first });
   }
   return { path, tensors };
 };

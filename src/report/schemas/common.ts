@@ -7,7 +7,11 @@ import * as z from 'zod';
 type Primitive = string | number | boolean | bigint | null | undefined;
 
 /** A report is built once and then only read: the types that jobs use are read-only all the way down. */
-export type Frozen<T> = T extends Primitive ? T : { readonly [K in keyof T]: Frozen<T[K]> };
+export type Frozen<T> = unknown extends T
+  ? T
+  : T extends Primitive
+    ? T
+    : { readonly [K in keyof T]: Frozen<T[K]> };
 
 /** A count of things: a whole number, zero or more. */
 export const count = z.int().min(0);

@@ -1,0 +1,57 @@
+/**
+ * A state dict against the keys and shapes that something else has: an architecture, or another file.
+ */
+
+import { nearestNames } from '../core/nearest.ts';
+import type { Tensor } from '../core/tensor.ts';
+
+export interface ExpectedKey {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** False for keys that may be missing without harm. Default: true. */
+  readonly needed?: boolean;
+}
+
+export interface KeyComparison {
+  /** Keys that both have, with the same shape. */
+  readonly matched: readonly string[];
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+  readonly shapeMismatch: readonly {
+    readonly key: string;
+    readonly expected: readonly number[];
+    readonly actual: readonly number[];
+  }[];
+  /** For each missing key, the nearest unexpected one, where there is any. */
+  readonly nearest: ReadonlyMap<string, string>;
+}
+
+/** Names are compared with at most this many missing keys: with more of them, the prefix is wrong, not a name. */
+const MAX_NEAREST = 20;
+
+/** Compares keys and shapes; no data is read. */
+export const compareKeys = (
+  tensors: ReadonlyMap<string, Tensor>,
+  expected: Iterable<ExpectedKey>,
+): KeyComparison => {
+  const matched: string[] = [];
+  const missing: string[] = [];
+  const shapeMismatch: { key: string; expected: readonly number[]; actual: readonly number[] }[] = [];
+  const known = new Set<string>();
+  for (const { name, shape, needed = true } of expected) {
+    known.add(name);
+    const tensor = tensors.get(name);
+    if (tensor === undefined) {
+      if (needed) missing.push(name);
+    } else if (tensor.dims.length === shape.length && shape.every((dim, i) => dim === tensor.dims[i])) {
+      matched.push(name);
+    } else shapeMismatch.push({ key: name, expected: shape, actual: tensor.dims });
+  }
+  const unexpected = [...tensors.keys()].filter((key) => !known.has(key));
+  const nearest = new Map<string, string>();
+  for (const name of missing.slice(0, MAX_NEAREST)) {
+    const near = nearestNames(name, unexpected, 1)[0];
+    if (near !== undefined) nearest.set(name, near);
+  }
+  return { matched, missing, unexpected, shapeMismatch, nearest };
+};

@@ -1,0 +1,255 @@
+/**
+ * Rewrites a state dict: reads a weight file, renames, selects and casts its tensors, compares the result with an
+ * architecture or another file where asked, and streams it into a new file. Tensors pass through in pieces.
+ */
+import { existsSync } from 'node:fs';
+import { extname } from 'node:path';
+import { architectures } from '../convert/architectures/index.ts';
+import { dryBuild } from '../convert/build.ts';
+import { compareKeys, type KeyComparison } from '../convert/compare-keys.ts';
+import { architectureNamed } from '../convert/detect.ts';
+import { loadArchitecture } from '../convert/load-architecture.ts';
+import { type RemapOptions, type RemapResult, remap } from '../convert/remap.ts';
+import { OrthoError } from '../core/errors.ts';
+import { type JobIo, silentIo } from '../core/job-io.ts';
+import { nearestNames } from '../core/nearest.ts';
+import { createReport, type Finding, type Report } from '../core/report.ts';
+import { openWeights } from '../formats/index.ts';
+import { npzChunks } from '../formats/npz.ts';
+import { safetensorsChunks } from '../formats/safetensors.ts';
+import { pickStateDict, type WeightFile, type WeightTensor } from '../formats/state-dict.ts';
+import { torchZipChunks } from '../formats/torch-zip-write.ts';
+import type { RemapData } from '../report/schemas/remap.ts';
+import { checkOutput, writeAtomically } from './output.ts';
+import { subjectOf } from './subject.ts';
+
+export interface RemapJobOptions extends RemapOptions {
+  readonly source: string;
+  /** Its extension names the format: .safetensors, .npz, or .pth (.pt, .bin, .ckpt, .tar). */
+  readonly output: string;
+  /** Path of the state dict inside the file; the best one when left out. */
+  readonly stateDict?: string | undefined;
+  /** A registered architecture, a module of one (FILE.mjs), or a weight file whose keys and shapes are to be met. */
+  readonly against?: string | undefined;
+  readonly force?: boolean;
+  readonly hash?: boolean;
+  readonly io?: JobIo;
+}
+
+type Writer = (tensors: ReadonlyMap<string, WeightTensor>) => Generator<Uint8Array>;
+
+const WRITERS: ReadonlyMap<string, Writer> = new Map<string, Writer>([
+  ['.safetensors', (tensors) => safetensorsChunks(tensors, new Map([['format', 'pt']]))],
+  ['.npz', npzChunks],
+  ['.pth', torchZipChunks],
+  ['.pt', torchZipChunks],
+  ['.bin', torchZipChunks],
+  ['.ckpt', torchZipChunks],
+  ['.tar', torchZipChunks],
+]);
+
+const writerFor = (output: string): Writer => {
+  const extension = extname(output).toLowerCase();
+  const writer = WRITERS.get(extension);
+  if (writer !== undefined) return writer;
+  throw new OrthoError('usage/option', `the output ${output} has no extension that names a weight format`, {
+    hint: `one of ${[...WRITERS.keys()].join(', ')}`,
+    at: { file: output },
+  });
+};
+
+type Tensors = RemapResult['tensors'];
+
+const compareWithFile = (path: string, tensors: Tensors): KeyComparison => {
+  const file = openWeights(path);
+  try {
+    const expected = pickStateDict(file, path).tensors;
+    return compareKeys(
+      tensors,
+      [...expected].map(([name, { dims }]) => ({ name, shape: dims })),
+    );
+  } finally {
+    file.close();
+  }
+};
+
+/** The architecture's own rules decide: aliases count as matched, keys that inference never reads may be missing. */
+const compareWithArchitecture = async (name: string, tensors: Tensors): Promise<KeyComparison> => {
+  const architecture = await loadArchitecture(name);
+  const { parameters, match } = dryBuild(architecture, tensors);
+  const nearest = new Map<string, string>();
+  for (const key of match.missing.slice(0, 20)) {
+    const near = nearestNames(key, match.unexpected, 1)[0];
+    if (near !== undefined) nearest.set(key, near);
+  }
+  const shapeMismatch = match.mismatched.map(({ key }) => ({
+    key,
+    expected: parameters.requests.get(parameters.canonicalKey(key))?.shape ?? [],
+    actual: tensors.get(key)?.dims ?? [],
+  }));
+  const { matched, missing, unexpected } = match;
+  return { matched, missing, unexpected, shapeMismatch, nearest };
+};
+
+const compare = (against: string, tensors: Tensors): KeyComparison | Promise<KeyComparison> => {
+  const isModule = /\.(mjs|cjs|js|ts|mts)$/.test(against);
+  if (isModule || Object.hasOwn(architectures, against)) return compareWithArchitecture(against, tensors);
+  if (existsSync(against)) return compareWithFile(against, tensors);
+  architectureNamed(against);
+  throw new OrthoError('usage/unknown-name', `--against: there is no file or architecture "${against}"`);
+};
+
+const quoted = (keys: readonly string[], nearest?: ReadonlyMap<string, string>): string => {
+  const shown = keys.slice(0, 5).map((key) => {
+    const near = nearest?.get(key);
+    return near === undefined ? `"${key}"` : `"${key}" (nearest: "${near}")`;
+  });
+  return keys.length > 5 ? `${shown.join(', ')} and ${keys.length - 5} more` : shown.join(', ');
+};
+
+const comparisonFindings = (comparison: KeyComparison, against: string): Finding[] => {
+  const { matched, missing, unexpected, shapeMismatch, nearest } = comparison;
+  const findings: Finding[] = [];
+  const error = (rule: string, message: string, hint: string): void => {
+    findings.push({ level: 'error', rule, message, hint });
+  };
+  if (matched.length === 0) {
+    error(
+      'weights/nothing-matched',
+      `no key matches ${against}`,
+      'check --strip-prefix, --rename and --state-dict',
+    );
+  }
+  if (missing.length > 0) {
+    const text = quoted(missing, nearest);
+    error(
+      'weights/missing-key',
+      `${missing.length} keys of ${against} are missing: ${text}`,
+      '--rename, --strip-prefix',
+    );
+  }
+  if (unexpected.length > 0) {
+    const text = quoted(unexpected);
+    error(
+      'weights/unexpected-key',
+      `${unexpected.length} keys are unknown to ${against}: ${text}`,
+      '--drop GLOB',
+    );
+  }
+  for (const { key, expected, actual } of shapeMismatch.slice(0, 5)) {
+    error(
+      'weights/shape-mismatch',
+      `"${key}" is [${actual.join(', ')}], ${against} has [${expected.join(', ')}]`,
+      'the file belongs to another architecture',
+    );
+  }
+  return findings;
+};
+
+const sourceFindings = (file: WeightFile, used: string, result: RemapResult): Finding[] => {
+  const findings: Finding[] = [...file.findings];
+  const others = file.stateDicts.map(({ path }) => path).filter((path) => path !== used);
+  if (others.length > 0) {
+    const shown = others.slice(0, 5).map((path) => (path === '' ? '"" (top level)' : `"${path}"`));
+    findings.push({
+      level: 'note',
+      rule: 'other-state-dicts',
+      message: `the state dict "${used}" was taken; the file also has ${shown.join(', ')}`,
+      hint: '--state-dict PATH takes another one',
+    });
+  }
+  const beside = [...file.metadata.keys()].filter((key) => !others.includes(key));
+  if (file.format !== 'safetensors' && beside.length > 0) {
+    findings.push({
+      level: 'note',
+      rule: 'metadata-left',
+      message: `entries beside the state dict are not copied: ${quoted(beside)}`,
+    });
+  }
+  if (result.unused.length > 0) {
+    findings.push({
+      level: 'warning',
+      rule: 'unused-rule',
+      message: `no key fits ${quoted(result.unused)}`,
+      hint: 'ortho inspect lists the keys',
+    });
+  }
+  return findings;
+};
+
+const overflowFindings = ({ casts }: RemapResult, dtype: string): Finding[] =>
+  [...casts]
+    .filter(([, { overflowed }]) => overflowed > 0)
+    .map(([key]) => ({
+      level: 'warning',
+      rule: 'cast-overflow',
+      message: `"${key}" has finite values that are infinite in ${dtype}`,
+      hint: 'keep it in float32, or use bfloat16',
+      at: { key },
+    }));
+
+/**
+ * Remaps `source` into `output`. With `against`, a mismatch makes the report not ok and nothing is written.
+ * @throws OrthoError checkpoint/no-state-dict, weights/key-collision, dtype/unsupported, usage/*, output/*, and what
+ *   openWeights throws
+ */
+export const remapFile = async (options: RemapJobOptions): Promise<Report<'remap', RemapData>> => {
+  const { source, output, against, io = silentIo() } = options;
+  const force = options.force === true;
+  const write = writerFor(output);
+  checkOutput(output, { force, inputs: [source] });
+  const file = openWeights(source);
+  try {
+    const dict = pickStateDict(file, source, options.stateDict);
+    const result = remap(dict, options);
+    const { tensors } = result;
+    if (tensors.size === 0) {
+      throw new OrthoError('checkpoint/no-state-dict', `${source}: --select and --drop leave no tensor`, {
+        hint: 'globs are matched against the original keys; ortho inspect lists them',
+        at: { file: source },
+      });
+    }
+    const findings = sourceFindings(file, dict.path, result);
+    const comparison = against === undefined ? undefined : await compare(against, tensors);
+    if (comparison !== undefined && against !== undefined)
+      findings.push(...comparisonFindings(comparison, against));
+    if (!findings.some(({ level }) => level === 'error')) {
+      const total = [...tensors.values()].reduce((sum, { data }) => sum + data.size, 0);
+      await writeAtomically(
+        output,
+        (sink) => {
+          for (const chunk of write(tensors)) {
+            sink.write(chunk);
+            io.progress('writing', total === 0 ? 1 : Math.min(1, sink.bytes / total));
+          }
+        },
+        { force },
+      );
+      if (options.dtype !== undefined) findings.push(...overflowFindings(result, options.dtype));
+    }
+    const aliases = [...tensors].flatMap(([key, { sharedWith }]) =>
+      sharedWith === undefined ? [] : [{ key, sharedWith }],
+    );
+    return createReport('remap', {
+      subject: subjectOf(source, { hash: options.hash === true }),
+      findings,
+      data: {
+        keys: tensors.size,
+        renamed: result.renamed,
+        dropped: result.dropped,
+        aliases,
+        against:
+          comparison === undefined
+            ? null
+            : {
+                matched: comparison.matched.length,
+                missing: comparison.missing,
+                unexpected: comparison.unexpected,
+                shapeMismatch: comparison.shapeMismatch,
+              },
+      },
+    });
+  } finally {
+    file.close();
+  }
+};
