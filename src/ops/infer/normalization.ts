@@ -59,6 +59,8 @@ export const normalizationRules: RuleTable = {
   BatchNormalization: batchNormalization,
   InstanceNormalization: instanceNormalization,
   LayerNormalization: layerNormalization,
+  // Not in the standard, but ONNX Runtime writes it in the standard domain.
+  SimplifiedLayerNormalization: layerNormalization,
   GroupNormalization: like,
   RMSNormalization: like,
   LRN: like,

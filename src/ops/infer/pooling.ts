@@ -1,15 +1,17 @@
 /** Pooling over the spatial axes of [N, C, spatial…]. */
-import type { Dim } from '../../ir/type.ts';
+import type { Dim, Shape } from '../../ir/type.ts';
 import type { Call } from './call.ts';
 import { isKnown, mulDims } from './dims.ts';
 import type { Rule, RuleTable } from './types.ts';
 import { slide, windowOf } from './window.ts';
 
+/** The number of windows along each spatial axis. */
+export const pooledSizes = (call: Call, spatial: Shape): Dim[] =>
+  slide(call, spatial, windowOf(call, spatial.length), call.int('ceil_mode', 0) !== 0);
+
 const pooled = (call: Call): Dim[] | undefined => {
   const input = call.atLeast(0, 3);
-  if (input === undefined) return undefined;
-  const window = windowOf(call, input.length - 2);
-  return [...input.slice(0, 2), ...slide(call, input.slice(2), window, call.int('ceil_mode', 0) !== 0)];
+  return input && [...input.slice(0, 2), ...pooledSizes(call, input.slice(2))];
 };
 
 const pool: Rule = (call) => call.out(call.dtype(0), pooled(call));
