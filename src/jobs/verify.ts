@@ -12,7 +12,7 @@ import type { VerifyData } from '../report/schemas/verify.ts';
 import { type RuntimeName, runtimes } from '../runtime/index.ts';
 import type { Level, ProcessLimits, Session, SessionOptions, TensorSpec } from '../runtime/session.ts';
 import { type CaseSource, caseOfFiles, findCases, isCasePath, type NamedFile } from '../verify/cases.ts';
-import { checkShapes, type InputSpec } from '../verify/inputs.ts';
+import { type GivenShape, type InputSpec, shapesByName } from '../verify/inputs.ts';
 import { comparedIntegers, requiredInputs } from '../verify/model-inputs.ts';
 import { holds, type Parity, startParity } from '../verify/parity.ts';
 import { parseTolerances, type Tolerances } from '../verify/tolerance.ts';
@@ -77,7 +77,7 @@ export const proveParity = async (options: ProofOptions): Promise<VerifyData> =>
   const { candidate, reference, cases, tolerances, levels = PROOF_LEVELS, io = silentIo() } = options;
   const parity = startParity(reference, candidate, tolerances);
   for (const [name, reason] of options.skip ?? []) parity.skip(name, reason);
-  const { open } = runtimes[options.runtime ?? 'onnxruntime'];
+  const { open } = runtimes[options.runtime ?? 'onnxruntime-node'];
   for (const [step, level] of levels.entries()) {
     const session = await open(candidate, { signal: io.signal, ...options.session, level });
     try {
@@ -115,7 +115,7 @@ export interface ReferenceOptions {
  */
 export const runReference = async (options: ReferenceOptions): Promise<ReferenceRun> => {
   const { model, path, seed = 0, io = silentIo() } = options;
-  const { open } = runtimes[options.runtime ?? 'onnxruntime'];
+  const { open } = runtimes[options.runtime ?? 'onnxruntime-node'];
   io.progress('run the reference');
   const session = await open(path, { signal: io.signal, ...options.session, level: 'disabled' });
   try {
@@ -144,7 +144,7 @@ export interface VerifyOptions {
   readonly expected?: readonly NamedFile[];
   /** `[OUT=]atol:1e-4,rtol:1e-3` */
   readonly tolerance?: readonly string[];
-  readonly shapes?: ReadonlyMap<string, readonly number[]>;
+  readonly shapes?: readonly GivenShape[];
   /** Default: `all`, as the runtime runs it by itself. */
   readonly levels?: readonly Level[];
   readonly runtime?: RuntimeName;
@@ -213,8 +213,8 @@ const gatherCases = async (
   }
   if (isCasePath(reference)) return findCases(reference, signature);
   const model = loadModel(reference);
-  checkShapes(requiredInputs(model), options.shapes ?? new Map());
-  const { cases, refusal } = await runReference({ ...options, model, path: reference });
+  const shapes = shapesByName(requiredInputs(model), options.shapes ?? []);
+  const { cases, refusal } = await runReference({ ...options, model, path: reference, shapes });
   if (cases.length === 0) {
     throw new OrthoError(
       'verify/nothing-compared',

@@ -8,7 +8,7 @@ import { liftConstants } from './lift-constants.ts';
 import type { Pass } from './pass.ts';
 
 /** In the order they run: what makes others possible comes first, what only tidies up comes last. */
-export const PASSES = {
+export const passes = {
   'eliminate-identity': eliminateIdentity,
   'lift-constants': liftConstants,
   'fuse-bn-into-conv': fuseBnIntoConv,
@@ -17,6 +17,6 @@ export const PASSES = {
   'deduplicate-initializers': deduplicateInitializers,
 } as const satisfies Record<string, Pass>;
 
-export type PassName = keyof typeof PASSES;
+export type PassName = keyof typeof passes;
 
-export const PASS_NAMES = Object.keys(PASSES) as PassName[];
+export const passNames = Object.keys(passes) as PassName[];

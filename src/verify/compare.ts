@@ -11,7 +11,7 @@ import { bfloat16ToNumber, float16ToNumber } from '../core/half.ts';
 import { elementCount, type Tensor, tensorArray } from '../core/tensor.ts';
 import type { OutputParityData } from '../report/schemas/verify.ts';
 import type { Accumulator, Numbers } from './metric.ts';
-import { METRICS, type MetricName } from './metrics/index.ts';
+import { type MetricName, metrics } from './metrics/index.ts';
 import { type Tolerance, type Tolerances, toleranceFor } from './tolerance.ts';
 
 export type OutputParity = OutputParityData;
@@ -20,7 +20,7 @@ export type OutputParity = OutputParityData;
 export type Pool = ReadonlyMap<MetricName, Accumulator>;
 
 export const startPool = (): Pool =>
-  new Map((Object.keys(METRICS) as MetricName[]).map((name) => [name, METRICS[name].start()]));
+  new Map((Object.keys(metrics) as MetricName[]).map((name) => [name, metrics[name].start()]));
 
 /** The metrics as reports carry them: null where a metric is infinite or not defined. */
 export const poolMetrics = (pool: Pool): Record<MetricName, number | null> => {

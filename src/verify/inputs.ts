@@ -202,6 +202,37 @@ const learnSymbols = (
   });
 };
 
+/** A shape as given by the user; without a name it is that of the only input. */
+export interface GivenShape {
+  readonly name?: string | undefined;
+  readonly dims: readonly number[];
+}
+
+/**
+ * Shapes by input name.
+ * @throws usage/input-shape for a name that no input has, is given twice or is missing among several inputs, and for
+ *   dimensions an input cannot have
+ */
+export const shapesByName = (
+  specs: readonly InputSpec[],
+  given: readonly GivenShape[],
+): Map<string, readonly number[]> => {
+  const shapes = new Map<string, readonly number[]>();
+  for (const { name, dims } of given) {
+    const resolved = name ?? (specs.length === 1 ? specs[0]!.name : undefined);
+    if (resolved === undefined || shapes.has(resolved)) {
+      const why =
+        resolved === undefined ? `${specs.length} inputs need a name` : `"${resolved}" is given twice`;
+      throw new OrthoError('usage/input-shape', `--shape ${dims.join(',')}: ${why}`, {
+        hint: 'write NAME=1,3,224,224',
+      });
+    }
+    shapes.set(resolved, dims);
+  }
+  checkShapes(specs, shapes);
+  return shapes;
+};
+
 /** @throws usage/input-shape */
 export const checkShapes = (
   specs: readonly InputSpec[],

@@ -7,7 +7,7 @@ import { maxRel } from './max-rel.ts';
 import { meanAbs } from './mean-abs.ts';
 import { sqnrDb } from './sqnr-db.ts';
 
-export const METRICS = {
+export const metrics = {
   maxAbs,
   maxRel,
   meanAbs,
@@ -16,4 +16,4 @@ export const METRICS = {
   centredSqnrDb,
 } as const satisfies Record<string, Metric>;
 
-export type MetricName = keyof typeof METRICS;
+export type MetricName = keyof typeof metrics;
