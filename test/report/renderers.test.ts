@@ -33,7 +33,7 @@ test('numbers that JSON lacks become null', () => {
 });
 
 test('text shows every row when asked', () => {
-  const report = samples.convert!;
+  const report = samples.remap!;
   expect(renderers.text.render(report, plain)).toContain('… and 12 more');
   const all = renderers.text.render(report, { color: false, all: true });
   expect(all).toContain('features.51.1.num_batches_tracked');

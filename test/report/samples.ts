@@ -104,7 +104,7 @@ export const parity: VerifyData = {
 const remap: RemapData = {
   keys: 2,
   renamed: [{ from: 'module.conv1.weight', to: 'conv1.weight' }],
-  dropped: ['module.bn.num_batches_tracked'],
+  dropped: Array.from({ length: 52 }, (_, index) => `features.${index}.1.num_batches_tracked`),
   aliases: [],
   against: {
     matched: 1,
@@ -120,7 +120,8 @@ const convert: ConvertData = {
   matched: 310,
   missing: [],
   unexpected: [],
-  unused: Array.from({ length: 52 }, (_, index) => `features.${index}.1.num_batches_tracked`),
+  mismatched: [{ key: 'fc.weight', expected: '[136, 512]', found: '[10, 512]' }],
+  unused: ['module.bn.num_batches_tracked'],
   opset: 17,
   nodes: 155,
   parameters: 2_400_000,
@@ -188,6 +189,21 @@ const report = <K extends string, D>(kind: K, data: D, rest: Partial<Report> = {
   ({ ...createReport(kind, { subject, data }), version: '0.0.0', ...rest }) as Report;
 
 const run: RunData = {
+  stages: [
+    {
+      name: 'landmarks',
+      architecture: 'gdconv',
+      keysMatched: 310,
+      keysNeeded: 310,
+      maxAbs: 3.1e-7,
+      bytes: 13_631_488,
+      quantization: 'not judgeable',
+      quantizedBytes: null,
+      aloneP50: 10.01,
+      togetherP50: 24.1,
+      togetherSpinStopP50: 11.5,
+    },
+  ],
   jobs: [{ name: 'landmarks', ok: true, reports: [report('convert', convert)] }],
   bench,
 } as RunData;

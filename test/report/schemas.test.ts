@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
+import { runConfig } from '../../src/jobs/run-config.ts';
 import { envelope, error } from '../../src/report/schemas/envelope.ts';
 import { reportSchemas } from '../../src/report/schemas/index.ts';
 import { expectGolden, repository } from '../support/golden.ts';
@@ -17,9 +18,10 @@ describe('JSON Schemas', () => {
     expectGolden(`schemas/${kind}.schema.json`, published(envelope(kind, reportSchemas[kind])));
   });
   test('error', () => expectGolden('schemas/error.schema.json', published(error)));
+  test('the job file of run', () => expectGolden('schemas/run-config.schema.json', published(runConfig)));
   test('no other files', () => {
     expect(readdirSync(`${repository}schemas`).sort()).toEqual(
-      [...kinds, 'error'].map((kind) => `${kind}.schema.json`).sort(),
+      [...kinds, 'error', 'run-config'].map((kind) => `${kind}.schema.json`).sort(),
     );
   });
 });

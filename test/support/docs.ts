@@ -1,0 +1,141 @@
+/** The parts of the documents that follow from the code: tables between `<!-- NAME -->` and `<!-- /NAME -->`. */
+import { commonOptions } from '../../src/cli/common-options.ts';
+import { optionSpelling, optionText, usageOf } from '../../src/cli/help.ts';
+import type { Options } from '../../src/cli/options.ts';
+import type { Tool } from '../../src/cli/tool.ts';
+import { architectures } from '../../src/convert/architectures/index.ts';
+import { ERROR_CODES } from '../../src/core/errors.ts';
+import { PASSES } from '../../src/passes/index.ts';
+import { schemes } from '../../src/quantize/index.ts';
+import { renderers } from '../../src/report/index.ts';
+import { METRICS } from '../../src/verify/metrics/index.ts';
+import { tools } from '../../tools/index.ts';
+import { readSource } from './sources.ts';
+
+const inCell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+
+const optionTable = (options: Options): string =>
+  table(
+    ['option', 'what it does'],
+    Object.entries(options).map(([key, option]) => [
+      `\`${optionSpelling(key, option).replaceAll('|', '\\|')}\``,
+      inCell(optionText(option)),
+    ]),
+  );
+
+const toolSection = (tool: Tool): string => {
+  const examples = tool.examples.flatMap(({ command, says }) => [`# ${says}`, command]);
+  return [
+    `### ${tool.name}`,
+    '',
+    `${tool.summary[0]!.toUpperCase()}${tool.summary.slice(1)}.${tool.description === undefined ? '' : ` ${inCell(tool.description)}`}`,
+    '',
+    '```sh',
+    ...examples,
+    '```',
+    '',
+    `\`${usageOf(tool)}\``,
+    '',
+    ...(Object.keys(tool.options).length === 0 ? [] : [optionTable(tool.options), '']),
+  ].join('\n');
+};
+
+interface Named {
+  readonly name: string;
+  readonly summary: string;
+}
+
+const namedTable = (head: string, entries: Readonly<Record<string, Named>>): string =>
+  table(
+    [head, 'what it is'],
+    Object.entries(entries).map(([name, { summary }]) => [`\`${name}\``, inCell(summary)]),
+  );
+
+/** Limits on untrusted input: which constant bounds what. The values are read from the source. */
+const LIMITS: readonly (readonly [file: string, constant: string, what: string])[] = [
+  ['src/proto/decode.ts', 'NESTING_LIMIT', 'nested messages of an ONNX model'],
+  ['src/proto/decode.ts', 'LENGTH_LIMIT', 'bytes of one field of an ONNX model'],
+  ['src/ir/check-function.ts', 'INLINED_NODES_LIMIT', 'nodes of all local functions when inlined'],
+  ['src/formats/pickle.ts', 'MAX_MEMORY', 'bytes that the objects of a pickle may take'],
+  ['src/formats/pickle.ts', 'MAX_STACK', 'entries on the stack of the pickle machine'],
+  ['src/formats/pickle.ts', 'MAX_MARKS', 'open marks of the pickle machine'],
+  ['src/formats/pickle.ts', 'MAX_LONG', 'bytes of an integer in a pickle'],
+  ['src/formats/pickle.ts', 'MAX_NAME', 'characters of a global name in a pickle'],
+  ['src/formats/torch-zip.ts', 'MAX_PICKLE', 'bytes of the pickle of a checkpoint'],
+  ['src/formats/zip.ts', 'MAX_ENTRIES', 'entries of a zip archive'],
+  ['src/formats/zip.ts', 'MAX_INFLATED', 'bytes of a compressed zip entry once inflated'],
+  ['src/formats/safetensors.ts', 'MAX_HEADER', 'bytes of a safetensors header'],
+  ['src/formats/npy.ts', 'MAX_HEADER', 'bytes of an npy header'],
+  ['src/formats/torch-tensor.ts', 'MAX_RANK', 'dimensions of a tensor in a checkpoint'],
+  ['src/quantize/image.ts', 'MAX_IMAGE_PIXELS', 'pixels of an image'],
+];
+
+/** The value of a constant whose initializer is arithmetic on numbers. */
+const constantOf = (file: string, name: string): number => {
+  const [, expression] = new RegExp(`const ${name} = ([\\d_x a-f*<()+-]+);`).exec(readSource(file)) ?? [];
+  if (expression === undefined) throw new Error(`${file} has no constant ${name}`);
+  return Number(new Function(`return ${expression}`)());
+};
+
+const limitTable = (): string =>
+  table(
+    ['limit', 'of', 'in'],
+    LIMITS.map(([file, name, what]) => [
+      constantOf(file, name).toLocaleString('en-US'),
+      what,
+      `\`${file}\` \`${name}\``,
+    ]),
+  );
+
+const errorTable = (): string =>
+  table(
+    ['code', 'exit', 'means'],
+    Object.entries(ERROR_CODES).map(([code, { exit, summary }]) => [
+      `\`${code}\``,
+      String(exit),
+      inCell(summary),
+    ]),
+  );
+
+/** Every generated part by its marker. */
+export const generatedParts = async (): Promise<ReadonlyMap<string, string>> => {
+  const loaded = await Promise.all(Object.values(tools).map(async ({ load }) => (await load()).tool));
+  return new Map([
+    [
+      'tools',
+      table(
+        ['command', 'does'],
+        loaded.map((tool) => [`[\`${tool.name}\`](#${tool.name})`, inCell(tool.summary)]),
+      ),
+    ],
+    ['tool-sections', loaded.map(toolSection).join('\n').trimEnd()],
+    ['common-options', optionTable(commonOptions)],
+    ['architectures', namedTable('architecture', architectures)],
+    ['passes', namedTable('pass', PASSES)],
+    ['schemes', namedTable('scheme', schemes)],
+    ['metrics', namedTable('metric', METRICS)],
+    [
+      'formats',
+      Object.keys(renderers)
+        .map((name) => `\`${name}\``)
+        .join(', '),
+    ],
+    ['errors', errorTable()],
+    ['limits', limitTable()],
+  ]);
+};
+
+/** The document with all generated parts renewed; unknown and unclosed markers throw. */
+export const renewed = (document: string, parts: ReadonlyMap<string, string>): string =>
+  document.replace(/<!-- ([a-z-]+) -->\n[\s\S]*?<!-- \/([a-z-]+) -->/g, (_, open: string, close: string) => {
+    const part = parts.get(open);
+    if (part === undefined || open !== close) throw new Error(`marker ${open} … ${close}`);
+    return `<!-- ${open} -->\n${part}\n<!-- /${open} -->`;
+  });
+
+/** The markers that a document opens. */
+export const markersOf = (document: string): string[] =>
+  [...document.matchAll(/<!-- ([a-z-]+) -->/g)].map(([, name]) => name!);
