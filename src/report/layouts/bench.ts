@@ -1,7 +1,7 @@
 /** bench: one row a model, then the comparisons and the pipeline, then the machine. */
 import { printable } from '../../core/printable.ts';
 import { type Block, facts, type Layout, table } from '../document.ts';
-import { formatMs, formatScalar } from '../format.ts';
+import { formatMs, formatScalar, NONE } from '../format.ts';
 import type { BenchData } from '../schemas/bench.ts';
 
 const ratio = (value: number): string => value.toFixed(3);
@@ -41,12 +41,13 @@ export const benchLayout: Layout<BenchData> = ({ environment, models, comparison
   if (pipeline !== null) {
     blocks.push(
       table(
-        ['stage', '>alone p50 ms', '>together p50 ms', '>slowdown'],
-        pipeline.stages.map(({ name, aloneP50, togetherP50, slowdown }) => [
+        ['stage', '>alone p50 ms', '>together p50 ms', '>slowdown', '>spinning stopped p50 ms'],
+        pipeline.stages.map(({ name, aloneP50, togetherP50, slowdown, togetherSpinStopP50 }) => [
           printable(name),
           formatMs(aloneP50),
           formatMs(togetherP50),
           `× ${slowdown.toFixed(2)}`,
+          togetherSpinStopP50 === null ? NONE : formatMs(togetherSpinStopP50),
         ]),
         'together',
       ),

@@ -3,6 +3,7 @@
 import type { Report } from '../../core/report.ts';
 import type { Block, Layout } from '../document.ts';
 import { benchLayout } from './bench.ts';
+import { convertLayout } from './convert.ts';
 import { genericLayout } from './generic.ts';
 import { inspectLayout } from './inspect.ts';
 import { optimizeLayout } from './optimize.ts';
@@ -12,6 +13,7 @@ import { runLayout } from './run.ts';
 
 export const layouts = {
   inspect: inspectLayout,
+  convert: convertLayout,
   optimize: optimizeLayout,
   quantize: quantizeLayout,
   verify: verifyLayout,

@@ -1,16 +1,44 @@
-/** run: one row a job, then the bench of all. */
+/** run: the stages in one table, then the bench of all. */
 import { printable } from '../../core/printable.ts';
 import { type Layout, table } from '../document.ts';
-import type { RunData } from '../schemas/run.ts';
+import { formatBytes, formatMs, NONE } from '../format.ts';
+import type { RunData, StageData } from '../schemas/run.ts';
 import { benchLayout } from './bench.ts';
 
-export const runLayout: Layout<RunData> = ({ jobs, bench }) => [
+const orNone = <T>(value: T | null, show: (value: T) => string): string =>
+  value === null ? NONE : show(value);
+
+const keysOf = ({ keysMatched, keysNeeded }: StageData): string =>
+  keysMatched === null ? NONE : `${keysMatched} of ${keysNeeded}`;
+
+const int8Of = ({ quantization, quantizedBytes }: StageData): string =>
+  quantizedBytes === null ? orNone(quantization, (text) => text) : formatBytes(quantizedBytes);
+
+export const runLayout: Layout<RunData> = ({ stages, jobs, bench }) => [
   table(
-    ['job', 'steps', 'result'],
-    jobs.map(({ name, ok, reports }) => [
-      printable(name),
-      reports.map(({ schema, ok }) => `${schema.split('@')[0]}${ok ? '' : ' FAILED'}`).join(', '),
-      ok ? 'ok' : 'FAILED',
+    [
+      'stage',
+      'architecture',
+      '>keys matched',
+      '>max abs error',
+      '>size',
+      '>int8',
+      '>p50 alone',
+      '>p50 together',
+      '>spinning stopped',
+      'result',
+    ],
+    stages.map((stage, i) => [
+      printable(stage.name),
+      orNone(stage.architecture, printable),
+      keysOf(stage),
+      orNone(stage.maxAbs, (value) => value.toExponential(1)),
+      orNone(stage.bytes, formatBytes),
+      int8Of(stage),
+      orNone(stage.aloneP50, formatMs),
+      orNone(stage.togetherP50, formatMs),
+      orNone(stage.togetherSpinStopP50, formatMs),
+      jobs[i]?.ok ? 'ok' : 'FAILED',
     ]),
   ),
   ...(bench === null ? [] : benchLayout(bench)),

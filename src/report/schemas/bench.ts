@@ -1,6 +1,6 @@
 /** bench@1: latency, alone and together, and comparisons with confidence intervals. All times in milliseconds. */
 import * as z from 'zod';
-import { count, type Frozen } from './common.ts';
+import { count, type Frozen, valueInfo } from './common.ts';
 
 const interval = z.tuple([z.number(), z.number()]);
 
@@ -24,18 +24,25 @@ export const benchModel = z.object({
   file: z.string(),
   /** The session options it ran with. */
   session: z.record(z.string(), z.unknown()),
+  /** What it was fed. */
+  inputs: z.array(valueInfo),
   loadMs: z.number(),
   firstMs: z.number(),
+  /** Runs before the ones that count; not steady: their times still changed. */
+  warmUp: z.object({ runs: count, isSteady: z.boolean() }),
   summary: latencySummary,
 });
 
 export const comparison = z.object({
   baseline: z.string(),
   candidate: z.string(),
-  /** Median of candidate / baseline. */
+  /** Candidate / baseline: the geometric mean, over fresh sessions, of the ratio of the medians. */
   ratio: z.number(),
   ci95: interval,
   verdict: z.enum(['faster', 'slower', 'same', 'inconclusive']),
+  /** Fresh sessions, and pairs of runs in all of them. */
+  sessions: count,
+  pairs: count,
 });
 
 export const bench = z.object({
@@ -45,7 +52,14 @@ export const bench = z.object({
   pipeline: z
     .object({
       stages: z.array(
-        z.object({ name: z.string(), aloneP50: z.number(), togetherP50: z.number(), slowdown: z.number() }),
+        z.object({
+          name: z.string(),
+          aloneP50: z.number(),
+          togetherP50: z.number(),
+          slowdown: z.number(),
+          /** Together with spinning stopped between runs; null when not measured. */
+          togetherSpinStopP50: z.number().nullable(),
+        }),
       ),
     })
     .nullable(),

@@ -11,6 +11,8 @@ export const convert = z.object({
   matched: count,
   missing: z.array(z.string()),
   unexpected: z.array(z.string()),
+  /** Keys whose tensor has another shape (or is not of a float type). */
+  mismatched: z.array(z.object({ key: z.string(), expected: z.string(), found: z.string() })),
   /** Keys that belong to the architecture and that inference does not need (num_batches_tracked, dead branches). */
   unused: z.array(z.string()),
   opset: count,

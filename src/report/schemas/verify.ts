@@ -18,7 +18,7 @@ export const outputParity = z.object({
   /** The element that is farthest beyond (or nearest to) the tolerance. */
   worst: element.nullable(),
   ok: z.boolean(),
-  /** Why not, where ok is false. */
+  /** Why not, where ok is false; what was not compared, where it is true. */
   message: z.string().optional(),
 });
 
