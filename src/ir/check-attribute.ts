@@ -81,6 +81,10 @@ const MESSAGES: ReadonlySet<number> = new Set([
   ATTRIBUTE_TYPES.type_proto,
 ]);
 
+/** Whether no field of another kind than the attribute's type is set. */
+export const holdsWhatItSays = (attribute: AttributeProto): boolean =>
+  KINDS.every(({ type, isHeld }) => type === attribute.type || !isHeld(attribute));
+
 /** What the node around an attribute knows. */
 export interface AttributeContext {
   readonly where: Where;

@@ -4,6 +4,7 @@
  * is wrong with the model, so they are judged on the decoded messages.
  */
 import { nearestNames } from '../core/nearest.ts';
+import { holdsWhatItSays } from '../ir/check-attribute.ts';
 import { canonicalDomain, type FindingList, qualifiedName, Where } from '../ir/check-context.ts';
 import { quoted } from '../proto/quote.ts';
 import { ATTRIBUTE_TYPES, type AttributeProto, type ModelProto, type NodeProto } from '../proto/schema.ts';
@@ -41,9 +42,9 @@ const KIND_TEXT: Readonly<Record<SchemaAttributeType, string>> = {
   type_protos: 'a list of types',
 };
 
-/** The kind of an attribute; undefined where it says none (the structural rules report that). */
+/** The kind of an attribute; undefined where it says none or lies (the structural rules report that). */
 const kindOf = (attribute: AttributeProto): SchemaAttributeType | undefined =>
-  KIND_OF_TYPE.get(attribute.type ?? ATTRIBUTE_TYPES.undefined);
+  holdsWhatItSays(attribute) ? KIND_OF_TYPE.get(attribute.type ?? ATTRIBUTE_TYPES.undefined) : undefined;
 
 /** Attributes of Constant that hold its value. */
 const isValueOfConstant = (name: string): boolean => name === 'sparse_value' || /^value(_|$)/.test(name);

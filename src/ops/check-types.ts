@@ -123,19 +123,30 @@ const isEmptied = (node: Node, typeOf: (value: Value) => ValueType | undefined):
   return Boolean(data && result && isEmpty(typeOf(data)) === false && isEmpty(typeOf(result)));
 };
 
-/** Faults of a node that the schema rules have reported in their own words. */
-const SCHEMA_RULES: ReadonlySet<string> = new Set(['attribute-kind', 'missing-attribute', 'missing-input']);
+/** Faults that the structural and the schema rules have reported in their own words. */
+const TOLD_ELSEWHERE: ReadonlySet<string> = new Set([
+  'attribute-kind',
+  'missing-attribute',
+  'missing-input',
+  'function-cycle',
+]);
 
 /** Checks types and shapes of a model; the model stays as it is. */
 export const checkTypes = (model: Model, findings: FindingList): void => {
   const places = placesOf(model);
+  const outputs = new Set(model.graph.outputNames);
   const told = new Set<string>();
   const { typeOf } = inferShapes(model, {
     dryRun: true,
     report: ({ level, rule, message, node, value }) => {
-      if (SCHEMA_RULES.has(rule)) return;
+      if (TOLD_ELSEWHERE.has(rule)) return;
       const place = node && places.get(node);
-      const text = place === undefined ? message : `${place.place} ${message}`;
+      // Names in messages are escaped here; a graph output is called by what the user sees.
+      const isOutput = value !== undefined && rule.startsWith('declared-') && outputs.has(value);
+      const said = isOutput
+        ? message.replace(/^[^"]*".*" is declared/s, `graph.output ${quoted(value)} is declared`)
+        : message;
+      const text = place === undefined || isOutput ? said : `${place.place} ${said}`;
       // A function body is inferred once a call: its faults are told once.
       if (told.has(text)) return;
       told.add(text);

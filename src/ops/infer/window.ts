@@ -22,14 +22,21 @@ export interface Window {
 
 const AUTO_PADS: readonly string[] = ['NOTSET', 'SAME_UPPER', 'SAME_LOWER', 'VALID'] satisfies AutoPad[];
 
-const perAxis = (call: Call, name: string, count: number, lowest: number, fallback: number): number[] => {
+/** The entries of a list attribute; those out of range go to `faults`, so that all lists are judged. */
+const perAxis = (
+  call: Call,
+  name: string,
+  count: number,
+  lowest: number,
+  fallback: number,
+  faults: string[],
+): number[] => {
   const values = call.ints(name) ?? new Array<number>(count).fill(fallback);
   if (values.length !== count) {
     call.fail('rank-mismatch', `${name} has ${values.length} entries, expected ${count}`);
   }
-  for (const value of values) {
-    if (value < lowest || value > 2 ** 31) call.fail('attribute-range', `${name} out of range (${value})`);
-  }
+  const outside = values.find((value) => value < lowest || value > 2 ** 31);
+  if (outside !== undefined) faults.push(`${name} out of range (${outside})`);
   return values;
 };
 
@@ -46,21 +53,25 @@ export const autoPadOf = (call: Call): AutoPad => {
  */
 export const windowOf = (call: Call, spatial: number, kernel?: Shape): Window => {
   const attribute = call.ints('kernel_shape');
+  const faults: string[] = [];
   if (attribute) {
-    perAxis(call, 'kernel_shape', spatial, 1, 1);
+    perAxis(call, 'kernel_shape', spatial, 1, 1, faults);
     attribute.forEach((size, i) => {
       call.same(size, kernel?.[i], `kernel_shape and weight: sizes along axis ${i}`);
     });
   } else if (kernel === undefined && !call.isUnbound('kernel_shape')) {
     call.fail('missing-attribute', 'kernel_shape is missing');
   }
-  return {
+  const window: Window = {
     kernel: attribute ?? kernel ?? unknownDims(spatial),
-    strides: perAxis(call, 'strides', spatial, 1, 1),
-    dilations: perAxis(call, 'dilations', spatial, 1, 1),
-    pads: perAxis(call, 'pads', 2 * spatial, 0, 0),
+    strides: perAxis(call, 'strides', spatial, 1, 1, faults),
+    dilations: perAxis(call, 'dilations', spatial, 1, 1, faults),
+    pads: perAxis(call, 'pads', 2 * spatial, 0, 0, faults),
     autoPad: autoPadOf(call),
   };
+  const last = faults.pop();
+  for (const fault of faults) call.warn('attribute-range', fault, 'error');
+  return last === undefined ? window : call.fail('attribute-range', last);
 };
 
 /** The number of window positions along each axis. */
