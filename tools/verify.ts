@@ -1,4 +1,5 @@
-import { argument, choice, namedPath, namedShape, path, text } from '../src/cli/options.ts';
+import { caseOptions } from '../src/cli/common-options.ts';
+import { argument, choice, namedShape, path } from '../src/cli/options.ts';
 import { defineTool } from '../src/cli/tool.ts';
 
 export const tool = defineTool({
@@ -21,9 +22,7 @@ export const tool = defineTool({
   arguments: { candidate: argument('CANDIDATE', 'the ONNX model to verify') },
   options: {
     reference: path('REF', 'a model, a .npz case, a test_data_set_N folder, or a folder of such'),
-    input: namedPath('[NAME=]FILE', 'an input as .npy, in place of --reference', { repeat: true }),
-    expect: namedPath('[NAME=]FILE', 'the output expected for it', { repeat: true }),
-    tolerance: text('[OUT=]atol:N,rtol:N', 'for one output or for all floats (also max:N)', { repeat: true }),
+    ...caseOptions,
     shape: namedShape('NAME=DIMS', 'dimensions of a made-up input', { repeat: true }),
     level: choice(['disabled', 'basic', 'extended', 'all'], 'LEVEL', 'levels to verify at (default: all)', {
       list: true,
@@ -40,8 +39,8 @@ export const tool = defineTool({
       ...rest,
       candidate,
       reference,
-      inputs: input.map(({ name, value }) => ({ name, path: value })),
-      expected: expect.map(({ name, value }) => ({ name, path: value })),
+      inputs: input,
+      expected: expect,
       shapes: shape,
       ...(level.length > 0 ? { levels: level } : {}),
       session: sessionLimits({ threads, timeout, memory }),

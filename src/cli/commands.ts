@@ -36,7 +36,9 @@ const unknownCommand = async (commands: Commands, name: string): Promise<OrthoEr
   const isOption = name.startsWith('-');
   const [near] = nearestNames(name, isOption ? ['--help', '--version'] : Object.keys(commands));
   const hint = near === undefined ? 'ortho --help lists the commands' : `did you mean ortho ${near}?`;
-  const message = isOption ? `${name} before a command: options go after it` : `there is no command "${name}"`;
+  const message = isOption
+    ? `${name} before a command: options go after it`
+    : `there is no command "${name}"`;
   return new OrthoError(isOption ? 'usage/option' : 'usage/unknown-name', message, { hint });
 };
 

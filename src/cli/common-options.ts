@@ -1,6 +1,6 @@
 /** Option groups that tools share. `commonOptions` belongs to every tool; the others are spread where they fit. */
 import { REPORT_FORMATS } from '../report/formats.ts';
-import { choice, flag, integer, megabytes, seconds, text } from './options.ts';
+import { choice, flag, integer, megabytes, namedPath, seconds, text } from './options.ts';
 
 /** Every tool has these; the framework adds them. */
 export const commonOptions = {
@@ -21,4 +21,11 @@ export const commonOptions = {
 /** `-o`, for tools that always write a file. */
 export const outputOption = {
   output: text('OUT', 'where the result goes', { short: 'o', required: true }),
+} as const;
+
+/** A reference case in `.npy` files, in place of --reference, and how far outputs may be off; for tools that compare. */
+export const caseOptions = {
+  input: namedPath('[NAME=]x.npy', 'an input of the reference case', { repeat: true }),
+  expect: namedPath('[NAME=]y.npy', 'an output expected for it', { repeat: true }),
+  tolerance: text('[OUT=]atol:1e-4,rtol:1e-3', 'how far outputs may be off (also max:N)', { repeat: true }),
 } as const;

@@ -294,15 +294,29 @@ export const assignment = <const S extends Settings<Assignment>>(
   settings: S = {} as S,
 ) => valueOption<Assignment, S>(metavar, summary, settings, assignmentParse(metavar));
 
+export interface NamedPath {
+  readonly name: string | undefined;
+  readonly path: string;
+}
+
 /** `[NAME=]FILE`: an input file for a name. */
-export const namedPath = <const S extends Settings<Assignment>>(
+export const namedPath = <const S extends Settings<NamedPath>>(
   metavar: string,
   summary: string,
   settings: S = {} as S,
-) =>
-  valueOption<Assignment, S>(metavar, summary, settings, assignmentParse(metavar), {
-    paths: ({ value }) => value,
-  });
+) => {
+  const parse = assignmentParse(metavar);
+  return valueOption<NamedPath, S>(
+    metavar,
+    summary,
+    settings,
+    (value, spelling) => {
+      const { name, value: file } = parse(value, spelling);
+      return { name, path: file };
+    },
+    { paths: ({ path }) => path },
+  );
+};
 
 export interface NamedShape {
   readonly name: string | undefined;

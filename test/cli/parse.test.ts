@@ -69,7 +69,7 @@ test.each([
   [
     ['--input', 'x=a.npy', '--input', 'b.npy'],
     {
-      input: [{ name: 'x', value: 'a.npy' }, { value: 'b.npy' }],
+      input: [{ name: 'x', path: 'a.npy' }, { path: 'b.npy' }],
     },
   ],
   [['g', '--', '--json', '-x'], { files: ['f', 'g', '--json', '-x'] }],
