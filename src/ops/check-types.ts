@@ -163,7 +163,7 @@ export const checkTypes = (model: Model, findings: FindingList): void => {
     const opset = opsets.get(node.domain);
     if (opset !== undefined) checkNodeTypes(node, place, opset, typeOf, findings);
     if (node.is('Slice') && isEmptied(node, typeOf)) {
-      findings.warning('empty-result', `${place} Slice: empty result`, { node: node.name || place });
+      findings.note('empty-result', `${place} Slice: empty result`, { node: node.name || place });
     }
   }
 };

@@ -31,6 +31,8 @@ export const commonType = (a: ValueType | undefined, b: ValueType | undefined): 
 /** Different kinds, or known element types that differ. */
 const conflict = (a: ValueType | undefined, b: ValueType | undefined): boolean => {
   if (a === undefined || b === undefined) return false;
+  // A carried optional may start empty and hold a plain value after the first iteration.
+  if (a.kind === 'optional' && b.kind !== 'optional') return conflict(a.element, b);
   if (a.kind !== b.kind) return true;
   if (a.kind === 'tensor') {
     const other = (b as typeof a).dtype;
@@ -61,7 +63,10 @@ const checkArity = (
 const larger = (a: number | null, b: number | null): number | null =>
   a === null || b === null ? null : Math.max(a, b);
 
-/** The multiply–accumulates of If are those of its costlier branch. */
+/**
+ * Both branches are inferred; a condition that is known picks the one whose types count. The multiply–accumulates are
+ * those of the branch taken, or of the costlier one.
+ */
 const conditional: Rule = (call) => {
   const outputs = call.node.outputs.length;
   const branches = (['then_branch', 'else_branch'] as const).map((name) => {
@@ -70,8 +75,10 @@ const conditional: Rule = (call) => {
     return call.context.inferSubgraph(graph, []);
   });
   const [yes, no] = branches as [SubgraphResult, SubgraphResult];
-  call.bodyMacs = larger(yes.macs, no.macs);
-  return yes.types.map((type, i) => {
+  const condition = call.knownScalar(0);
+  const taken = typeof condition === 'bigint' ? (condition ? yes : no) : undefined;
+  call.bodyMacs = taken ? taken.macs : larger(yes.macs, no.macs);
+  const common = yes.types.map((type, i) => {
     const other = no.types[i];
     if (type && other && conflict(type, other)) {
       call.warn(
@@ -82,6 +89,7 @@ const conditional: Rule = (call) => {
     }
     return commonType(type, other);
   });
+  return taken?.types ?? common;
 };
 
 const times = (macs: number | null, trips: Dim): number | null =>

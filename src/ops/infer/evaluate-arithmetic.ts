@@ -2,7 +2,7 @@
  * Arithmetic on partly known elements. Integers are exact and wrap around in their type, floats are rounded after each
  * step; a symbol survives where the result is certainly the same dimension (N · 1, N + 0, max(N, N)).
  */
-import { dtypeInfo } from '../../core/dtype.ts';
+import { type DType, dtypeInfo } from '../../core/dtype.ts';
 import type { Call } from './call.ts';
 import { broadcastElements, smallOutput, storeElement } from './partial.ts';
 import type { Element, Evaluator } from './types.ts';
@@ -18,8 +18,8 @@ const ZERO: ReadonlySet<Element> = new Set([0n, 0]);
 /** What is certain of a binary operation on elements that are not both numbers. */
 const SYMBOLIC: Readonly<Record<string, (a: Element, b: Element) => Element>> = {
   Add: (a, b) => (ZERO.has(a) ? b : ZERO.has(b) ? a : null),
-  Sub: (a, b) => (ZERO.has(b) ? a : null),
-  Mul: (a, b) => (ONE.has(a) ? b : ONE.has(b) ? a : null),
+  Sub: (a, b) => (ZERO.has(b) ? a : typeof a === 'string' && a === b ? 0n : null),
+  Mul: (a, b) => (ONE.has(a) ? b : ONE.has(b) ? a : a === 0n || b === 0n ? 0n : null),
   Div: (a, b) => (ONE.has(b) ? a : null),
   Max: (a, b) => (a === b ? a : null),
   Min: (a, b) => (a === b ? a : null),
@@ -31,7 +31,7 @@ const isBelowZero = (a: Element, b: Element): boolean => isNumber(a) && a < 0 &&
 
 const both =
   (
-    onInts: (a: bigint, b: bigint) => bigint | boolean,
+    onInts: (a: bigint, b: bigint) => bigint | boolean | null,
     onFloats: (a: number, b: number) => number | boolean,
   ) =>
   (a: Numeric, b: Numeric): Element => {
@@ -58,6 +58,12 @@ const floorModulo = (a: bigint, b: bigint): bigint => {
   return rest !== 0n && rest < 0n !== b < 0n ? rest + b : rest;
 };
 
+/** fmod = 1: the sign of the dividend, as in C. */
+const truncatedModulo = both(
+  (a, b) => a % b,
+  (a, b) => a % b,
+);
+
 const BINARY: Readonly<Record<string, (a: Numeric, b: Numeric) => Element>> = {
   Add: both(
     (a, b) => a + b,
@@ -74,7 +80,7 @@ const BINARY: Readonly<Record<string, (a: Numeric, b: Numeric) => Element>> = {
   Div: both(divide, (a, b) => a / b),
   Mod: both(floorModulo, (a, b) => a % b),
   Pow: both(
-    (a, b) => (b < 0n || b > 64n ? 0n : a ** b),
+    (a, b) => (b < 0n || b > 64n ? null : a ** b),
     (a, b) => a ** b,
   ),
   Max: both(largerInt, Math.max),
@@ -127,11 +133,25 @@ const checkDivision = (call: Call, a: readonly Element[], b: readonly Element[])
   });
 };
 
+const kindOf = (dtype: DType): 'int' | 'float' | 'bool' => {
+  const { kind } = dtypeInfo(dtype);
+  return kind === 'bool' || kind === 'float' ? kind : 'int';
+};
+
+/** To integers: toward zero; out of range or not finite has no portable value. */
+const castElement = (element: Element, to: 'int' | 'float' | 'bool'): Element => {
+  if (!isNumber(element)) return to === 'bool' ? null : element;
+  if (to === 'bool') return BigInt(Boolean(element));
+  if (to === 'float') return Number(element);
+  if (typeof element === 'bigint') return element;
+  return Math.abs(element) < 2 ** 63 ? BigInt(Math.trunc(element)) : null;
+};
+
 const binary: Evaluator = (call, outputs) => {
   const { op } = call;
   const out = smallOutput(outputs[0]);
   const operands = call.node.inputs.flatMap((_, index) => call.known(index) ?? []);
-  const compute = BINARY[op];
+  const compute = op === 'Mod' && call.int('fmod', 0) !== 0 ? truncatedModulo : BINARY[op];
   if (!out || !compute || operands.length !== call.inputCount || (call.opset < 7 && operands.length === 2)) {
     if (op === 'Div' || op === 'Mod') checkDivisor(call);
     return [];
@@ -142,7 +162,8 @@ const binary: Evaluator = (call, outputs) => {
     if (op === 'Div' || op === 'Mod') checkDivision(call, elements, next);
     elements = elements.map((a, i) => {
       const b = next[i] as Element;
-      if (isNumber(a) && isNumber(b)) return storeElement(out.dtype, compute(a, b));
+      if (isNumber(a) && isNumber(b))
+        return storeElement(out.dtype, castElement(compute(a, b), kindOf(out.dtype)));
       return SYMBOLIC[op]?.(a, b) ?? null;
     });
   }
@@ -189,21 +210,11 @@ const unary: Evaluator = (call, outputs) => {
   return [{ dtype: out.dtype, dims: out.dims, elements }];
 };
 
-/** To integers: toward zero; out of range or not finite has no portable value. */
-const castElement = (element: Element, to: 'int' | 'float' | 'bool'): Element => {
-  if (!isNumber(element)) return to === 'bool' ? null : element;
-  if (to === 'bool') return BigInt(Boolean(element));
-  if (to === 'float') return Number(element);
-  if (typeof element === 'bigint') return element;
-  return Math.abs(element) < 2 ** 63 ? BigInt(Math.trunc(element)) : null;
-};
-
 const cast: Evaluator = (call, outputs) => {
   const out = smallOutput(outputs[0]);
   const input = call.known(0);
   if (!out || !input) return [];
-  const { kind } = dtypeInfo(out.dtype);
-  const to = kind === 'bool' ? 'bool' : kind === 'float' ? 'float' : 'int';
+  const to = kindOf(out.dtype);
   const elements = input.elements.map((element) => storeElement(out.dtype, castElement(element, to)));
   return [{ dtype: out.dtype, dims: out.dims, elements }];
 };

@@ -112,10 +112,11 @@ const normalizeType = (
   if (type?.kind !== 'tensor' || type.shape === undefined) return type;
   const { shape } = type;
   if (shape.length > MAX_RANK) {
-    call.fail(
+    call.warn(
       'inference-limit',
       `output ${output} would have rank ${shape.length}, the limit is ${MAX_RANK}`,
     );
+    return tensorType(type.dtype);
   }
   if (shape.every((dim) => !isKnown(dim) || (dim >= 0 && Number.isSafeInteger(dim)))) {
     if (!Number.isSafeInteger(shape.reduce<number>((a, dim) => a * (isKnown(dim) ? dim || 1 : 1), 1)))
