@@ -21,6 +21,8 @@ interface Known {
   readonly index: number;
   /** Formal attributes, those with a default included. */
   readonly formals: ReadonlySet<string>;
+  /** Attributes that the body refers to. */
+  readonly references: ReadonlySet<string>;
 }
 
 const keyOf = (domain: string | undefined, name: string | undefined, overload: string | undefined): string =>
@@ -71,11 +73,10 @@ const checkCall = (
   const given = new Set(node.attribute.map((attribute) => attribute.name ?? ''));
   for (const needed of proto.attribute) {
     if (given.has(needed)) continue;
-    findings.error(
-      'function-attribute',
-      `${where.node(index)}: ${name} needs attribute ${quoted(needed)}`,
-      at,
-    );
+    // Exporters list attributes that their bodies never look at; only a reference makes one necessary.
+    const level = callee.references.has(needed) ? 'error' : 'note';
+    const message = `${where.node(index)}: ${name} needs attribute ${quoted(needed)}`;
+    findings.add(level, 'function-attribute', message, at);
   }
   for (const extra of given) {
     if (callee.formals.has(extra)) continue;
@@ -251,7 +252,11 @@ export const checkFunctions = (model: ModelProto, around: Surroundings, outer: R
   const functions = model.functions.map((proto, index): Known => {
     const formals = new Set([...proto.attribute, ...proto.attributeProto.map(({ name = '' }) => name)]);
     const name = qualifiedName(canonicalDomain(proto.domain), proto.name, proto.overload);
-    const known = { proto, name, index, formals };
+    const references = new Set<string>();
+    for (const { node } of nodesIn(proto.node, Where.ofFunction(name))) {
+      for (const { refAttrName } of node.attribute) if (refAttrName) references.add(refAttrName);
+    }
+    const known = { proto, name, index, formals, references };
     const key = keyOf(proto.domain, proto.name, proto.overload);
     if (byKey.has(key)) findings.error('function-duplicate', `function ${name} is defined twice`);
     else byKey.set(key, known);
