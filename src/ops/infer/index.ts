@@ -2,7 +2,7 @@
  * Shape inference of a whole model. Every value gets the type that follows from the inputs and the operators; what the
  * model itself declares inside (value_info, outputs) is not trusted, it only fills in where no rule can tell.
  */
-import { allNodes, type Graph } from '../../ir/graph.ts';
+import { allGraphs, allNodes, type Graph } from '../../ir/graph.ts';
 import type { Model } from '../../ir/model.ts';
 import type { Node } from '../../ir/node.ts';
 import type { ValueType } from '../../ir/type.ts';
@@ -106,15 +106,21 @@ class BuilderScope extends Scope {
 
 /** Reports where the model declares another type than inference found: element types as errors, shapes as warnings. */
 const checkDeclared = (graph: Graph, scope: Scope, report: (problem: Problem) => void): void => {
-  for (const [value, type] of scope.types) {
-    if (value.producer) compare(value.name, 'value', value.type, type, value.producer, report);
+  const outputs = new Set<Value>();
+  for (const inner of allGraphs(graph)) {
+    inner.slots.forEach((slot, i) => {
+      const value = inner.outputs[i];
+      if (value === undefined) return;
+      outputs.add(value);
+      const what = inner === graph ? 'graph output' : 'subgraph output';
+      compare(slot.name, what, slot.type, scope.typeOf(value), value.producer, report);
+    });
   }
-  graph.slots.forEach((slot, i) => {
-    const value = graph.outputs[i];
-    if (value && slot.type !== value.type) {
-      compare(slot.name, 'graph output', slot.type, scope.typeOf(value), value.producer, report);
+  for (const [value, type] of scope.types) {
+    if (value.producer && !outputs.has(value)) {
+      compare(value.name, 'value', value.type, type, value.producer, report);
     }
-  });
+  }
 };
 
 const compare = (
