@@ -7,6 +7,7 @@
  */
 import { dtypeInfo } from '../core/dtype.ts';
 import { type Tensor, tensorBytes, toFloat32 } from '../core/tensor.ts';
+import type { WeightTensor } from '../formats/state-dict.ts';
 import { computedTensor } from './computed-source.ts';
 import { formatShape } from './shapes.ts';
 
@@ -32,9 +33,10 @@ export interface KeyMismatch {
   readonly found: string;
 }
 
+/** A key of the file with its tensor. */
 interface Entry {
   readonly key: string;
-  readonly tensor: Tensor;
+  readonly tensor: WeightTensor;
 }
 
 const asFloat32 = (tensor: Tensor): Tensor =>
@@ -53,7 +55,7 @@ export class Parameters {
   readonly #requests = new Map<string, ParameterRequest>();
   readonly #aliases: readonly KeyAlias[];
 
-  constructor(tensors: ReadonlyMap<string, Tensor>, aliases: readonly KeyAlias[] = []) {
+  constructor(tensors: ReadonlyMap<string, WeightTensor>, aliases: readonly KeyAlias[] = []) {
     this.#aliases = aliases;
     const rank = ({ key }: Entry) => aliases.findIndex(({ from }) => key.startsWith(from));
     for (const [key, tensor] of tensors) {
@@ -78,7 +80,7 @@ export class Parameters {
   }
 
   /** Canonical keys of the file with the names it gives them, in file order. */
-  get given(): ReadonlyMap<string, readonly { readonly key: string; readonly tensor: Tensor }[]> {
+  get given(): ReadonlyMap<string, readonly Entry[]> {
     return this.#entries;
   }
 
@@ -113,10 +115,7 @@ export class Parameters {
   }
 
   /** What is wrong with a tensor of the file as the parameter `canonical`; undefined when it fits. */
-  mismatchOf(
-    canonical: string,
-    entry: { readonly key: string; readonly tensor: Tensor },
-  ): KeyMismatch | undefined {
+  mismatchOf(canonical: string, entry: Entry): KeyMismatch | undefined {
     const request = this.#requests.get(canonical);
     if (request === undefined || !request.needed || this.#fits(entry.tensor, request.shape)) return undefined;
     return { key: entry.key, expected: formatShape(request.shape), found: describe(entry.tensor) };
@@ -127,7 +126,7 @@ export class Parameters {
     const conflicts: string[] = [];
     for (const [canonical, entries] of this.#entries) {
       const [first, ...others] = entries;
-      if (first !== undefined && others.some(({ tensor }) => !hasSameContent(first.tensor, tensor)))
+      if (first !== undefined && others.some((other) => !hasSameContent(first, other)))
         conflicts.push(canonical);
     }
     return conflicts;
@@ -142,8 +141,10 @@ export class Parameters {
   }
 }
 
-const hasSameContent = (a: Tensor, b: Tensor): boolean =>
-  a.data === b.data ||
-  (a.dtype === b.dtype &&
-    formatShape(a.dims) === formatShape(b.dims) &&
-    Buffer.compare(tensorBytes(a), tensorBytes(b)) === 0);
+/** Views of one storage are told by their names; only other tensors are read. */
+const hasSameContent = (a: Entry, b: Entry): boolean =>
+  a.key === b.tensor.sharedWith ||
+  b.key === a.tensor.sharedWith ||
+  (a.tensor.sharedWith !== undefined && a.tensor.sharedWith === b.tensor.sharedWith) ||
+  (describe(a.tensor) === describe(b.tensor) &&
+    Buffer.compare(tensorBytes(a.tensor), tensorBytes(b.tensor)) === 0);

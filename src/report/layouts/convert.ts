@@ -26,13 +26,15 @@ export const convertLayout: Layout<ConvertData> = ({
   facts([
     ['architecture', architecture === null ? NONE : printable(architecture)],
     ['keys', `${formatCount(matched)} matched, ${formatCount(unused.length)} of them not needed`],
+    ['missing', formatCount(missing.length)],
+    ['unexpected', formatCount(unexpected.length)],
     ['opset', formatCount(opset)],
     ['nodes', formatCount(nodes)],
     ['parameters', formatCount(parameters)],
     ['flushed subnormals', formatCount(flushedSubnormals)],
   ]),
-  ...keyLines('missing', missing),
-  ...keyLines('unexpected', unexpected),
+  // With no key in common both lists are the whole files: the report as JSON has them.
+  ...(matched === 0 ? [] : [...keyLines('missing', missing), ...keyLines('unexpected', unexpected)]),
   ...(mismatched.length === 0
     ? []
     : [

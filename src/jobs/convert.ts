@@ -1,0 +1,219 @@
+/**
+ * Checkpoint to ONNX: read, rename the keys, build the architecture on them, prove the result, write it.
+ *
+ * Nothing is written unless every needed key is there with its shape, the model loads and runs, and, where reference
+ * outputs are given, agrees with them.
+ */
+import { createHash } from 'node:crypto';
+import type { Architecture } from '../convert/architecture.ts';
+import { buildNetwork, type Network } from '../convert/build.ts';
+import { detectArchitecture, findHidingPrefix, judge, noArchitectureError } from '../convert/detect.ts';
+import { castToFloat16, countParameters, flushSubnormalWeights, foldBatchNorms } from '../convert/finish.ts';
+import { type DynamicDim, type FixedShape, resolveShapes } from '../convert/input-shapes.ts';
+import { type KeyLeniency, keyFaults, keyNotes } from '../convert/key-findings.ts';
+import { loadArchitecture } from '../convert/load-architecture.ts';
+import { checkOpset, DEFAULT_OPSET, irVersionFor } from '../convert/opset.ts';
+import { remap } from '../convert/remap.ts';
+import { type JobIo, silentIo } from '../core/job-io.ts';
+import { createReport, type Finding, type Report } from '../core/report.ts';
+import { chunksOf } from '../core/source.ts';
+import { VERSION } from '../core/version.ts';
+import { openWeights } from '../formats/index.ts';
+import { pickStateDict, type StateDict, type WeightTensor } from '../formats/state-dict.ts';
+import { Model } from '../ir/model.ts';
+import type { ConvertData } from '../report/schemas/convert.ts';
+import { holds } from '../verify/parity.ts';
+import { type ConvertProofOptions, checkProofOptions, proveConverted } from './convert-proof.ts';
+import { writeModel, writeModelWithData } from './model-file.ts';
+import { checkOutput } from './output.ts';
+import { subjectOf } from './subject.ts';
+import { parityFindings } from './verify.ts';
+
+export interface ConvertOptions extends ConvertProofOptions, KeyLeniency {
+  /** A checkpoint: a file, or the folder of a sharded one. */
+  readonly source: string;
+  readonly output: string;
+  /** A registered name or the path of a module; without it the keys decide. */
+  readonly architecture?: string | undefined;
+  /** Path of the state dict inside the file. */
+  readonly stateDict?: string | undefined;
+  /** Default: `module.`, which DataParallel puts before every key; false strips nothing. */
+  readonly stripPrefix?: string | false | undefined;
+  readonly rename?: readonly { readonly from: string; readonly to: string }[];
+  readonly opset?: number | undefined;
+  readonly inputShapes?: readonly FixedShape[];
+  readonly dynamic?: readonly DynamicDim[];
+  readonly dtype?: 'float32' | 'float16' | undefined;
+  readonly keepSubnormals?: boolean;
+  readonly externalData?: boolean;
+  readonly force?: boolean;
+  readonly hash?: boolean;
+  readonly io?: JobIo;
+}
+
+/** What DataParallel puts before every key; twice where it wraps DistributedDataParallel. */
+const DATA_PARALLEL = 'module.';
+
+interface RenamedKeys {
+  readonly tensors: ReadonlyMap<string, WeightTensor>;
+  /** The prefix that was taken off keys; '' when none was. */
+  readonly stripped: string;
+}
+
+/** The tensors under their new keys, with a note of what was stripped. */
+const renameKeys = (dict: StateDict, options: ConvertOptions, findings: Finding[]): RenamedKeys => {
+  const { stripPrefix, rename = [] } = options;
+  const keys = [...dict.tensors.keys()];
+  const isTwice = keys.some((key) => key.startsWith(DATA_PARALLEL.repeat(2)));
+  const usual = isTwice ? [DATA_PARALLEL, DATA_PARALLEL] : [DATA_PARALLEL];
+  const prefixes = stripPrefix === undefined ? usual : stripPrefix === false ? [] : [stripPrefix];
+  const prefix = prefixes.join('');
+  const { tensors, unused } = remap(dict, { stripPrefix: prefixes, rename });
+  const count = prefix === '' ? 0 : keys.filter((key) => key.startsWith(prefix)).length;
+  if (count > 0) {
+    findings.push({
+      level: 'note',
+      rule: 'stripped-prefix',
+      message: `"${prefix}" stripped from ${count} of ${keys.length} keys`,
+    });
+  }
+  for (const rule of unused) {
+    if (rule === DATA_PARALLEL && stripPrefix === undefined) continue;
+    findings.push({ level: 'warning', rule: 'unused-rule', message: `no key begins with "${rule}"` });
+  }
+  return { tensors, stripped: count > 0 ? prefix : '' };
+};
+
+/**
+ * The architecture asked for, or the one that the keys show. Where only a prefix stands between the keys and an
+ * architecture it is that one, and the error that names the prefix comes with it.
+ * @throws convert/no-architecture
+ */
+const chooseArchitecture = (
+  wanted: Architecture | undefined,
+  { tensors, stripped }: RenamedKeys,
+  { source, stripPrefix }: ConvertOptions,
+): { readonly architecture: Architecture; readonly fault?: Finding } => {
+  const found = wanted ?? detectArchitecture(tensors)?.architecture;
+  if (found !== undefined && (wanted === undefined || judge(wanted, tensors).match.used.length > 0))
+    return { architecture: found };
+  const hidden = findHidingPrefix(tensors, wanted);
+  if (hidden === undefined) {
+    if (wanted !== undefined) return { architecture: wanted };
+    throw noArchitectureError(source, tensors);
+  }
+  const { prefix, candidate } = hidden;
+  const { architecture, match } = candidate;
+  const isRefused = stripPrefix === false && prefix === DATA_PARALLEL;
+  const fault: Finding = {
+    level: 'error',
+    rule: 'weights/missing-key',
+    message: `no key fits as it is; without the prefix "${prefix}" ${match.matched.length} of ${tensors.size} keys match ${architecture.name}`,
+    hint: `${isRefused ? 'leave out --no-strip-prefix, or give ' : ''}--strip-prefix ${stripped}${prefix}`,
+  };
+  return { architecture, fault };
+};
+
+/** sha256 over key, dtype, dims and bytes of every tensor that the network reads, in its order. */
+const hashWeights = ({ parameters }: Network): string => {
+  const hash = createHash('sha256');
+  for (const [key, { needed }] of parameters.requests) {
+    const tensor = needed ? parameters.find(key) : undefined;
+    if (tensor === undefined) continue;
+    hash.update(`${JSON.stringify([key, tensor.dtype, tensor.dims])}\n`);
+    for (const chunk of chunksOf(tensor.data)) hash.update(chunk);
+  }
+  return hash.digest('hex');
+};
+
+/** The deployed form of the network as a model; the number of subnormal weights that were set to zero. */
+const finishModel = (
+  network: Network,
+  architecture: Architecture,
+  { opset = DEFAULT_OPSET, dtype = 'float32', keepSubnormals = false }: ConvertOptions,
+  findings: Finding[],
+): { model: Model; flushed: number } => {
+  const { graph } = network;
+  const weights = hashWeights(network);
+  foldBatchNorms(graph);
+  const flushed = keepSubnormals ? { tensors: 0, elements: 0 } : flushSubnormalWeights(graph);
+  if (flushed.elements > 0) {
+    findings.push({
+      level: 'note',
+      rule: 'flushed-subnormals',
+      message: `${flushed.elements} subnormal weights in ${flushed.tensors} tensors were set to zero`,
+      hint: '--keep-subnormals leaves them; they can make a model many times slower',
+    });
+  }
+  if (dtype === 'float16') castToFloat16(graph);
+  const model = new Model(graph);
+  model.irVersion = irVersionFor(opset);
+  model.opsets.set('', opset);
+  model.producerName = 'ortho';
+  model.producerVersion = VERSION;
+  model.metadata.set('ortho.architecture', architecture.name);
+  model.metadata.set('ortho.weights_sha256', weights);
+  model.metadata.set('ortho.flushed_subnormals', String(flushed.elements));
+  return { model, flushed: flushed.elements };
+};
+
+/**
+ * Converts a checkpoint. A report that is not ok says why nothing was written (keys that do not match, parity).
+ * @throws usage/*, file/*, checkpoint/*, convert/no-architecture, op/unsupported, dtype/unsupported, verify/*,
+ *   runtime/*, output/unwritable
+ */
+export const convertCheckpoint = async (options: ConvertOptions): Promise<Report<'convert', ConvertData>> => {
+  const { source, output, opset = DEFAULT_OPSET, io = silentIo(), externalData = false } = options;
+  const { force = false, hash = false } = options;
+  checkOpset(opset);
+  checkProofOptions(options);
+  checkOutput(output, { force, inputs: [source] });
+  const wanted =
+    options.architecture === undefined ? undefined : await loadArchitecture(options.architecture);
+  io.progress('read the checkpoint');
+  const file = openWeights(source);
+  try {
+    const findings: Finding[] = [...file.findings];
+    const dict = pickStateDict(file, source, options.stateDict);
+    const keys = renameKeys(dict, options, findings);
+    const { architecture, fault } = chooseArchitecture(wanted, keys, options);
+    const shapes = resolveShapes(architecture, options.inputShapes ?? [], options.dynamic ?? []);
+    io.progress(`build ${architecture.name}`);
+    const network = buildNetwork(architecture, keys.tensors, { opset, shapes });
+    const { match } = network;
+    const data: ConvertData = {
+      importer: 'architecture',
+      architecture: architecture.name,
+      matched: match.matched.length,
+      missing: match.missing,
+      unexpected: match.unexpected,
+      mismatched: match.mismatched,
+      unused: match.unused,
+      opset,
+      nodes: 0,
+      parameters: 0,
+      flushedSubnormals: 0,
+      parity: null,
+    };
+    const subject = subjectOf(source, { hash });
+    const faults = fault === undefined ? keyFaults(architecture, match, options) : [fault];
+    findings.push(...faults);
+    if (faults.length > 0) return createReport('convert', { subject, data, findings });
+    findings.push(...keyNotes(network));
+    const { model, flushed } = finishModel(network, architecture, options, findings);
+    const { graph } = model;
+    const built = {
+      ...data,
+      nodes: graph.nodeCount,
+      parameters: countParameters(graph),
+      flushedSubnormals: flushed,
+    };
+    const parity = await proveConverted(model, output, io, options);
+    if (parity !== null) findings.push(...parityFindings(parity));
+    const isProved = parity === null || holds(parity);
+    if (isProved) await (externalData ? writeModelWithData : writeModel)(output, model, { force });
+    return createReport('convert', { subject, data: { ...built, parity }, findings, ok: isProved });
+  } finally {
+    file.close();
+  }
+};
