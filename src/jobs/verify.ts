@@ -15,6 +15,7 @@ import { type CaseSource, caseOfFiles, findCases, isCasePath, type NamedFile } f
 import { type GivenShape, type InputSpec, shapesByName } from '../verify/inputs.ts';
 import { comparedIntegers, requiredInputs } from '../verify/model-inputs.ts';
 import { holds, type Parity, startParity } from '../verify/parity.ts';
+import { randomOutputs } from '../verify/random-outputs.ts';
 import { parseTolerances, type Tolerances } from '../verify/tolerance.ts';
 import { findFeeds } from '../verify/trial.ts';
 import { subjectOf } from './subject.ts';
@@ -31,8 +32,8 @@ export interface ProofOptions {
   readonly tolerances?: Tolerances;
   /** Default: {@link PROOF_LEVELS}. */
   readonly levels?: readonly Level[];
-  /** Outputs that are not comparable, with the reason: random ones. */
-  readonly skip?: ReadonlyMap<string, string>;
+  /** Outputs made of random numbers: only dtype and rank are compared. */
+  readonly random?: ReadonlySet<string>;
   readonly runtime?: RuntimeName;
   readonly session?: Omit<SessionOptions, 'level'> & ProcessLimits;
   readonly io?: JobIo;
@@ -74,9 +75,8 @@ const runCase = async (session: Session, source: CaseSource, level: Level, parit
  *   throw: see `holds`.
  */
 export const proveParity = async (options: ProofOptions): Promise<VerifyData> => {
-  const { candidate, reference, cases, tolerances, levels = PROOF_LEVELS, io = silentIo() } = options;
-  const parity = startParity(reference, candidate, tolerances);
-  for (const [name, reason] of options.skip ?? []) parity.skip(name, reason);
+  const { candidate, reference, cases, tolerances, random, levels = PROOF_LEVELS, io = silentIo() } = options;
+  const parity = startParity(reference, candidate, { tolerances, random });
   const { open } = runtimes[options.runtime ?? 'onnxruntime-node'];
   for (const [step, level] of levels.entries()) {
     const session = await open(candidate, { signal: io.signal, ...options.session, level });
@@ -252,6 +252,15 @@ export const parityFindings = (parity: VerifyData): Finding[] => {
   return findings;
 };
 
+/** One note for each output made of random numbers. */
+export const randomFindings = (random: ReadonlySet<string>): Finding[] =>
+  [...random].map((name) => ({
+    level: 'note',
+    rule: 'random-output',
+    message: `output "${name}" follows from random numbers: only its dtype and rank can be compared`,
+    at: { value: name },
+  }));
+
 /**
  * The command: compares every output of the candidate with the reference.
  * @throws verify/nothing-compared (exit 1), verify/case, usage/*, file/*, model/*, runtime/*
@@ -268,9 +277,11 @@ export const verifyModel = async (options: VerifyOptions): Promise<Report<'verif
   }
   const findings: Finding[] = [];
   const cases = await gatherCases(options, candidate, findings);
+  const random = randomOutputs(candidate);
   const data = await proveParity({
     ...options,
     reference: options.reference ?? 'the expected outputs',
+    random,
     cases,
     tolerances,
     levels: options.levels ?? ['all'],
@@ -278,7 +289,7 @@ export const verifyModel = async (options: VerifyOptions): Promise<Report<'verif
   return createReport('verify', {
     subject,
     data,
-    findings: [...findings, ...parityFindings(data)],
+    findings: [...findings, ...randomFindings(random), ...parityFindings(data)],
     ok: holds(data),
   });
 };

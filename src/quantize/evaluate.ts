@@ -77,7 +77,7 @@ export const evaluate = async (
     onSample?(done: number): void;
   },
 ): Promise<Evaluation> => {
-  const parity = startParity(options.reference, options.candidate, ANY_ERROR);
+  const parity = startParity(options.reference, options.candidate, { tolerances: ANY_ERROR });
   const variations = new Map<string, Variation>();
   for (let i = 0; i < samples.count; i++) {
     const feeds = await samples.load(i);

@@ -7,6 +7,12 @@ import type { VerifyData } from '../report/schemas/verify.ts';
 import { compareTensors, type OutputParity, type Pool, poolMetrics, startPool } from './compare.ts';
 import { type Tolerance, type Tolerances, toleranceFor } from './tolerance.ts';
 
+export interface ParityOptions {
+  readonly tolerances?: Tolerances | undefined;
+  /** Outputs made of random numbers: only dtype and rank can be compared. */
+  readonly random?: ReadonlySet<string> | undefined;
+}
+
 export interface Parity {
   /** Compares every expected output of one case with what the candidate gave at `level`. */
   compare(
@@ -51,7 +57,11 @@ export const describeFailures = (parity: VerifyData, limit = 3): string => {
 };
 
 /** Starts a record. `reference` and `candidate` are what the report calls the two sides. */
-export const startParity = (reference: string, candidate: string, tolerances: Tolerances = {}): Parity => {
+export const startParity = (
+  reference: string,
+  candidate: string,
+  { tolerances = {}, random = new Set() }: ParityOptions = {},
+): Parity => {
   const cases: { name: string; level: string; outputs: OutputParity[] }[] = [];
   const pooled = new Map<string, Pooled>();
   const used = new Map<string, Tolerance>();
@@ -73,8 +83,10 @@ export const startParity = (reference: string, candidate: string, tolerances: To
         const found = actual.get(name);
         const output =
           found === undefined
-            ? missing(name, tensor)
-            : compareTensors(name, tensor, found, tolerances, summary.pool);
+            ? emptyParity(name, tensor, 'the candidate has no such output')
+            : random.has(name)
+              ? compareKinds(name, tensor, found)
+              : compareTensors(name, tensor, found, tolerances, summary.pool);
         used.set(name, toleranceFor(name, tensor.dtype, tolerances));
         summary.cases++;
         summary.ok &&= output.ok;
@@ -106,7 +118,7 @@ export const startParity = (reference: string, candidate: string, tolerances: To
   };
 };
 
-const missing = (name: string, expected: Tensor): OutputParity => ({
+const emptyParity = (name: string, expected: Tensor, message: string): OutputParity => ({
   name,
   dtype: expected.dtype,
   dims: expected.dims,
@@ -114,8 +126,29 @@ const missing = (name: string, expected: Tensor): OutputParity => ({
   nonFinite: { expected: 0, actual: 0 },
   worst: null,
   ok: false,
-  message: 'the candidate has no such output',
+  message,
 });
+
+const compareKinds = (name: string, expected: Tensor, actual: Tensor): OutputParity => {
+  const kindOf = ({ dtype, dims }: Tensor): string => `${dtype} of rank ${dims.length}`;
+  if (kindOf(expected) === kindOf(actual)) {
+    return { ...emptyParity(name, expected, 'random: only dtype and rank were compared'), ok: true };
+  }
+  return emptyParity(name, expected, `expected ${kindOf(expected)}, found ${kindOf(actual)}`);
+};
+
+/** One record of several proofs of the same candidate. */
+export const mergeParity = (records: readonly [VerifyData, ...VerifyData[]]): VerifyData => {
+  const [first] = records;
+  const skipped = new Map(records.flatMap((record) => record.skipped.map((one) => [one.name, one])));
+  return {
+    ...first,
+    tolerance: Object.assign({}, ...records.map(({ tolerance }) => tolerance)),
+    cases: records.flatMap(({ cases }) => cases),
+    outputs: records.flatMap(({ outputs }) => outputs),
+    skipped: [...skipped.values()],
+  };
+};
 
 const nothingCompared = (
   reference: string,
