@@ -61,7 +61,7 @@ const open = async (request: Request & { op: 'open' }): Promise<Reply<'open'>> =
   return reply<'open'>({ session: id, inputs: session.inputs, outputs: session.outputs, loadMs });
 };
 
-/** Runs every session once a round until the rounds or the time are used up; at least one round. */
+/** Runs every session once a round until the rounds or the time are used up. */
 const time = async (request: Request & { op: 'time' }): Promise<Reply<'time'>> => {
   const lanes = request.sessions.map((id) => {
     const { path, runOnce } = loaded(id);
@@ -71,8 +71,8 @@ const time = async (request: Request & { op: 'time' }): Promise<Reply<'time'>> =
   const rng = createRng(request.seed);
   const visits = [...lanes];
   const started = performance.now();
-  for (let round = 0; round < request.rounds; round++) {
-    if (round > 0 && performance.now() - started >= request.maxMs) break;
+  for (let round = 0; round < request.mostRounds; round++) {
+    if (round >= request.leastRounds && performance.now() - started >= request.maxMs) break;
     if (request.order === 'shuffled') {
       for (let i = visits.length - 1; i > 0; i--) {
         const j = rng.integer(i + 1);

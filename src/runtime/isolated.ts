@@ -22,9 +22,10 @@ export interface HostedSession extends Session {
 
 /** A timed loop: every round visits each session once, in the given order or in a random one. */
 export interface TimedLoop {
-  /** Most rounds; at least one is made. */
-  readonly rounds: number;
-  /** No new round begins after this time. */
+  /** Rounds that are made however long they take. */
+  readonly leastRounds: number;
+  readonly mostRounds: number;
+  /** After this time no round beyond `leastRounds` begins. */
   readonly maxMs: number;
   readonly order: VisitOrder;
   readonly seed: number;
@@ -33,6 +34,7 @@ export interface TimedLoop {
 interface Entry {
   readonly id: number;
   readonly path: string;
+  readonly outputs: readonly TensorSpec[];
 }
 
 const INT4_HINT = 'ONNX Runtime aborts when a 4-bit output is fetched: Cast it to int8 inside the graph';
@@ -93,7 +95,7 @@ export class SessionHost {
         await this.#process.ask({ op: 'close', session: id }, [], { path, verb: 'closing' });
       },
     };
-    this.#entries.set(session, { id, path });
+    this.#entries.set(session, { id, path, outputs });
     return session;
   }
 
@@ -106,10 +108,15 @@ export class SessionHost {
   async time(sessions: readonly HostedSession[], loop: TimedLoop): Promise<Float64Array[]> {
     const entries = sessions.map((session) => this.#entryOf(session));
     const request = { op: 'time', sessions: entries.map(({ id }) => id), ...loop } as const;
+    const crashHint = crashHintOf(
+      entries.flatMap(({ outputs }) => outputs),
+      undefined,
+    );
     const { buffers } = await this.#process.ask(request, [], {
       path: entries.map(({ path }) => path).join(' + '),
       verb: 'timing',
       extraMs: loop.maxMs,
+      ...(crashHint && { crashHint }),
     });
     return buffers.map(
       (bytes) => new Float64Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / 8),

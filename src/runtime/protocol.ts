@@ -40,7 +40,8 @@ export type Request =
   | {
       readonly op: 'time';
       readonly sessions: readonly number[];
-      readonly rounds: number;
+      readonly leastRounds: number;
+      readonly mostRounds: number;
       readonly maxMs: number;
       readonly order: VisitOrder;
       readonly seed: number;

@@ -166,8 +166,10 @@ const bench: BenchData = {
     name,
     file: `${name}.onnx`,
     session: { threads: 2 },
+    inputs: [{ name: 'x', dtype: 'float32', shape: [1, 3, 224, 224] }],
     loadMs: 35.2,
     firstMs: 12.25,
+    warmUp: { runs: 12, isSteady: true },
     summary: {
       n: 200,
       min: 9.8,
@@ -181,8 +183,20 @@ const bench: BenchData = {
       ci95: [9.9, 10.2] as const,
     },
   })),
-  comparisons: [{ baseline: 'a', candidate: 'b', ratio: 1.1, ci95: [1.08, 1.12], verdict: 'slower' }],
-  pipeline: { stages: [{ name: 'a', aloneP50: 10.01, togetherP50: 24.1, slowdown: 2.4 }] },
+  comparisons: [
+    {
+      baseline: 'a',
+      candidate: 'b',
+      ratio: 1.1,
+      ci95: [1.08, 1.12],
+      verdict: 'slower',
+      sessions: 6,
+      pairs: 180,
+    },
+  ],
+  pipeline: {
+    stages: [{ name: 'a', aloneP50: 10.01, togetherP50: 24.1, slowdown: 2.4, togetherSpinStopP50: 10.4 }],
+  },
 };
 
 const report = <K extends string, D>(kind: K, data: D, rest: Partial<Report> = {}): Report =>

@@ -292,11 +292,17 @@ test('timed loops give one time for each round and session', async () => {
   const b = await host.open(model('conv-bn-relu'), { spinning: 'stop' });
   await a.prepare(new Map([['x', float32Tensor([1, 3], [1, 2, 3])]]));
   await b.prepare(new Map([['x', float32Tensor([1, 3, 8, 8], new Float32Array(192))]]));
-  const times = await host.time([a, b], { rounds: 7, maxMs: 60_000, order: 'shuffled', seed: 1 });
+  const times = await host.time([a, b], {
+    leastRounds: 1,
+    mostRounds: 7,
+    maxMs: 60_000,
+    order: 'shuffled',
+    seed: 1,
+  });
   expect(times.map(({ length }) => length)).toEqual([7, 7]);
   expect(times.every((series) => series.every((ms) => ms > 0))).toBe(true);
-  const once = await host.time([b], { rounds: 1000, maxMs: 0, order: 'fixed', seed: 1 });
-  expect(once.map(({ length }) => length)).toEqual([1]);
+  const least = await host.time([b], { leastRounds: 3, mostRounds: 1000, maxMs: 0, order: 'fixed', seed: 1 });
+  expect(least.map(({ length }) => length)).toEqual([3]);
   expect(a.loadMs).toBeGreaterThan(0);
   await host.close();
 });

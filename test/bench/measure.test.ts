@@ -1,0 +1,186 @@
+import { expect, test } from 'vitest';
+import { compareModels } from '../../src/bench/compare.ts';
+import { contentionFinding, type Stage } from '../../src/bench/contention.ts';
+import { isBusy, parseCpuMax, readEnvironment } from '../../src/bench/environment.ts';
+import {
+  measureAlone,
+  measureTogether,
+  type Target,
+  type TimingHost,
+  warmUp,
+} from '../../src/bench/measure.ts';
+import { createRng } from '../../src/core/rng.ts';
+import type { HostedSession, TimedLoop } from '../../src/runtime/isolated.ts';
+import type { SessionOptions } from '../../src/runtime/session.ts';
+
+/** A machine whose clock is arithmetic: a run takes what its path says, more while cold or while others spin. */
+class Machine {
+  now = 0;
+  readonly hosts: { opened: string[]; spinning: (string | undefined)[]; isClosed: boolean }[] = [];
+  readonly #coldRuns: number;
+  readonly #noise: number;
+  readonly #rng = createRng(3);
+
+  constructor({ coldRuns = 1, noise = 0 } = {}) {
+    this.#coldRuns = coldRuns;
+    this.#noise = noise;
+  }
+
+  readonly start = (): TimingHost => {
+    const record = { opened: [] as string[], spinning: [] as (string | undefined)[], isClosed: false };
+    this.hosts.push(record);
+    const runs = new Map<HostedSession, number>();
+    const run = (session: HostedSession): number => {
+      const done = runs.get(session) ?? 0;
+      runs.set(session, done + 1);
+      const cold = done < this.#coldRuns ? 1 + 4 * (1 - done / this.#coldRuns) : 1;
+      const isCrowded = record.opened.length > 1 && record.spinning.includes('default');
+      const noise = 1 + this.#noise * this.#rng.normal();
+      const ms = Number(session.path) * cold * (isCrowded ? 2.5 : 1) * noise;
+      this.now += ms;
+      return ms;
+    };
+    return {
+      open: async (path: string, options: SessionOptions): Promise<HostedSession> => {
+        record.opened.push(path);
+        record.spinning.push(options.spinning);
+        this.now += 20;
+        const unused = async (): Promise<never> => {
+          throw new Error('not used here');
+        };
+        return {
+          path,
+          inputs: [],
+          outputs: [],
+          loadMs: 20,
+          run: unused,
+          prepare: async () => {},
+          close: unused,
+        };
+      },
+      time: async (sessions: readonly HostedSession[], loop: TimedLoop): Promise<Float64Array[]> => {
+        const series = sessions.map(() => [] as number[]);
+        const began = this.now;
+        for (let round = 0; round < loop.mostRounds; round++) {
+          if (round >= loop.leastRounds && this.now - began >= loop.maxMs) break;
+          sessions.forEach((session, i) => {
+            series[i]!.push(run(session));
+          });
+        }
+        return series.map((values) => Float64Array.from(values));
+      },
+      close: async () => {
+        record.isClosed = true;
+      },
+    };
+  };
+}
+
+const target = (ms: number, name = `m${ms}`): Target => ({ name, path: String(ms), feeds: new Map() });
+const open = (host: TimingHost, ms: number): Promise<HostedSession> => host.open(String(ms), {});
+
+test('warming up ends when times are steady, and says when they never are', async () => {
+  const machine = new Machine({ coldRuns: 12 });
+  const host = machine.start();
+  const steady = await warmUp(host, [await open(host, 10)], 1e6);
+  expect(steady.isSteady).toBe(true);
+  expect(steady.runs).toBeGreaterThan(12);
+  const noisy = new Machine({ coldRuns: 0, noise: 0.9 }).start();
+  expect((await warmUp(noisy, [await open(noisy, 1000)], 1)).isSteady).toBe(false);
+});
+
+test('load and first run are apart from the runs that count', async () => {
+  const machine = new Machine({ coldRuns: 3 });
+  const latency = await measureAlone(machine.start, target(4), { spinning: 'default' }, 1000);
+  expect(latency.loadMs).toBe(20);
+  expect(latency.firstMs).toBe(20);
+  expect(latency.summary.p50).toBe(4);
+  expect(latency.summary.max).toBe(4);
+  expect(latency.warmUp.isSteady).toBe(true);
+  expect(machine.hosts).toEqual([{ opened: ['4'], spinning: ['default'], isClosed: true }]);
+});
+
+test('a model slow for the budget still runs five times', async () => {
+  const machine = new Machine();
+  const { summary } = await measureAlone(machine.start, target(5000), {}, 100);
+  expect(summary.n).toBe(5);
+});
+
+test('the budget bounds the runs', async () => {
+  const machine = new Machine({ coldRuns: 0 });
+  const { summary } = await measureAlone(machine.start, target(10), {}, 2000);
+  expect(summary.n).toBe(140);
+  expect(machine.now).toBeLessThan(2200);
+});
+
+test('together, all models share one process and each has its own times', async () => {
+  const machine = new Machine();
+  const summaries = await measureTogether(machine.start, [target(4), target(8)], { spinning: 'stop' }, 1000);
+  expect(summaries.map(({ p50 }) => p50)).toEqual([4, 8]);
+  expect(machine.hosts.length).toBe(1);
+  const spinning = await measureTogether(
+    machine.start,
+    [target(4), target(8)],
+    { spinning: 'default' },
+    1000,
+  );
+  expect(spinning.map(({ p50 }) => p50)).toEqual([10, 20]);
+});
+
+test('a comparison uses several fresh processes, never spins, and loads in turns', async () => {
+  const machine = new Machine({ noise: 0.02 });
+  const options = {
+    session: { spinning: 'default' },
+    margin: 0.03,
+    seed: 0,
+    now: () => machine.now,
+  } as const;
+  const slower = await compareModels(machine.start, target(10), target(11), { ...options, budgetMs: 6000 });
+  expect(slower.verdict).toBe('slower');
+  expect(slower.ratio).toBeGreaterThan(1.08);
+  expect(slower.ratio).toBeLessThan(1.12);
+  expect(slower.sessions).toBe(machine.hosts.length);
+  expect(slower.sessions).toBeGreaterThanOrEqual(3);
+  expect(machine.now).toBeLessThan(9000);
+  expect(machine.hosts.every(({ isClosed }) => isClosed)).toBe(true);
+  expect(machine.hosts.flatMap(({ spinning }) => spinning).every((mode) => mode === 'stop')).toBe(true);
+  expect(machine.hosts.slice(0, 2).map(({ opened }) => opened)).toEqual([
+    ['10', '11'],
+    ['11', '10'],
+  ]);
+  const same = await compareModels(machine.start, target(10), target(10), { ...options, budgetMs: 8000 });
+  expect(same.verdict).toBe('same');
+  const none = await compareModels(machine.start, target(10), target(5), { ...options, budgetMs: 0 });
+  expect([none.verdict, none.sessions, none.pairs]).toEqual(['faster', 3, 30]);
+});
+
+const stage = (alone: number, together: number, stopped: number | null): Stage => ({
+  name: 'm',
+  aloneP50: alone,
+  togetherP50: together,
+  slowdown: together / alone,
+  togetherSpinStopP50: stopped,
+});
+
+test('contention is blamed on spinning only when stopping it helps', () => {
+  const spinning = contentionFinding([stage(10, 24, 10.5), stage(2, 5, 2.2)]);
+  expect(spinning?.rule).toBe('spinning-contention');
+  expect(spinning?.message).toContain('×2.42');
+  expect(spinning?.message).toContain('×1.06');
+  expect(contentionFinding([stage(10, 24, 22)])?.rule).toBe('contention');
+  expect(contentionFinding([stage(10, 24, null)])?.rule).toBe('contention');
+  expect(contentionFinding([stage(10, 11, 10)])).toBeUndefined();
+});
+
+test('the environment is read, quotas included', () => {
+  expect(parseCpuMax('150000 100000\n')).toBe(1.5);
+  expect(parseCpuMax('max 100000\n')).toBeNull();
+  expect(parseCpuMax('-1 100000')).toBeNull();
+  const environment = readEnvironment('1.30.0');
+  expect(environment.cores).toBeGreaterThan(0);
+  expect(environment.node).toBe(process.versions.node);
+  expect(isBusy({ ...environment, cores: 4, cpuQuota: null, loadAverage: 2.5 })).toBe(true);
+  expect(isBusy({ ...environment, cores: 4, cpuQuota: null, loadAverage: 1.5 })).toBe(false);
+  expect(isBusy({ ...environment, cores: 4, cpuQuota: 2, loadAverage: 1.5 })).toBe(true);
+  expect(isBusy({ ...environment, loadAverage: null })).toBe(false);
+});
