@@ -9,7 +9,7 @@ import { checkStructure } from '../ir/check.ts';
 import { modelFromProto } from '../ir/from-proto.ts';
 import type { Model } from '../ir/model.ts';
 import { modelToProto } from '../ir/to-proto.ts';
-import { checkOperators } from '../ops/check.ts';
+import { checkOperators, type OperatorCheck } from '../ops/check.ts';
 import { decodeModel } from '../proto/decode.ts';
 import type { ModelProto } from '../proto/schema.ts';
 
@@ -21,7 +21,8 @@ export const findingOf = (error: OrthoError): Finding => {
   return { level: 'error', rule: code, message, ...(hint === undefined ? {} : { hint }), at };
 };
 
-export interface CheckedProto {
+export interface CheckedProto extends Omit<OperatorCheck, 'findings'> {
+  /** Errors first. */
   readonly findings: readonly Finding[];
   /** The graph, where the structure allows one. Close it. */
   readonly model: Model | undefined;
@@ -30,10 +31,11 @@ export interface CheckedProto {
 /**
  * Checks a decoded model.
  * @param path its file, beside which external data is looked for
+ * @param censusLimit weights beyond this many bytes are not read
  */
 export const checkProto = (
   proto: ModelProto,
-  { path }: { readonly path?: string | undefined } = {},
+  { path, censusLimit }: { readonly path?: string | undefined; readonly censusLimit?: number } = {},
 ): CheckedProto => {
   const structure = checkStructure(proto, { path });
   const isSound = !structure.some(({ level }) => level === 'error');
@@ -46,8 +48,9 @@ export const checkProto = (
     // The structural rules have told why already, in their own words.
     if (isSound) more.push(findingOf(error));
   }
-  const findings = [...structure, ...more, ...checkOperators(proto, model)];
-  return { findings: findings.sort((a, b) => RANK[a.level] - RANK[b.level]), model };
+  const operators = checkOperators(proto, model, censusLimit === undefined ? {} : { censusLimit });
+  const findings = [...structure, ...more, ...operators.findings];
+  return { ...operators, findings: findings.sort((a, b) => RANK[a.level] - RANK[b.level]), model };
 };
 
 /** Checks a model in memory, as it would be written. */

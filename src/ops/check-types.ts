@@ -131,12 +131,15 @@ const TOLD_ELSEWHERE: ReadonlySet<string> = new Set([
   'function-cycle',
 ]);
 
-/** Checks types and shapes of a model; the model stays as it is. */
-export const checkTypes = (model: Model, findings: FindingList): void => {
+/**
+ * Checks types and shapes of a model; the model stays as it is.
+ * @returns multiply–accumulates of one run, which inference tells on the way; null when a shape is unknown
+ */
+export const checkTypes = (model: Model, findings: FindingList): number | null => {
   const places = placesOf(model);
   const outputs = new Set(model.graph.outputNames);
   const told = new Set<string>();
-  const { typeOf } = inferShapes(model, {
+  const { typeOf, macs } = inferShapes(model, {
     dryRun: true,
     report: ({ level, rule, message, node, value }) => {
       if (TOLD_ELSEWHERE.has(rule)) return;
@@ -166,4 +169,5 @@ export const checkTypes = (model: Model, findings: FindingList): void => {
       findings.note('empty-result', `${place} Slice: empty result`, { node: node.name || place });
     }
   }
+  return macs;
 };

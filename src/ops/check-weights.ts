@@ -69,10 +69,8 @@ export interface WeightCensus {
  */
 export const countWeights = (
   model: Model,
-  {
-    limit,
-    each,
-  }: { readonly limit: number; readonly each?: (stored: StoredTensor, census: FloatCensus) => void },
+  limit: number,
+  each: (stored: StoredTensor, census: FloatCensus) => void,
 ): WeightCensus | null => {
   const stored = [...storedTensors(model)].filter(({ tensor }) => hasFloatCensus(tensor.dtype));
   const bytes = stored.reduce((sum, { tensor }) => sum + tensor.data.size, 0);
@@ -88,7 +86,7 @@ export const countWeights = (
     const census = countFloats(one.tensor.dtype, one.tensor.data);
     add(subnormals, census.subnormals);
     add(nonFinite, census.nans + census.infinities);
-    each?.(one, census);
+    each(one, census);
   }
   return { subnormals, nonFinite };
 };
@@ -112,21 +110,25 @@ const checkOne = ({ name, what, tensor }: StoredTensor, census: FloatCensus, fin
   }
 };
 
-/** Reports special values tensor by tensor; a model too large to read is left alone, with a note. */
-export const checkWeights = (model: Model, findings: FindingList): void => {
+/**
+ * Reports special values tensor by tensor; a model too large to read is left alone, with a note.
+ * @param limit bytes of weights up to which they are read
+ */
+export const checkWeights = (model: Model, limit: number, findings: FindingList): WeightCensus | null => {
   try {
-    const census = countWeights(model, {
-      limit: CENSUS_LIMIT,
-      each: (stored, counts) => checkOne(stored, counts, findings),
-    });
+    const census = countWeights(model, limit, (stored, counts) => checkOne(stored, counts, findings));
     if (census === null) {
       findings.note(
         'weights-not-read',
-        `the weights exceed ${CENSUS_LIMIT / 2 ** 20} MB: their values were not looked at`,
+        `the weights exceed ${Math.round(limit / 2 ** 20)} MB: their values were not looked at`,
+        undefined,
+        '--stats reads them all',
       );
     }
+    return census;
   } catch (error) {
     if (!(error instanceof OrthoError)) throw error;
     findings.note('weights-not-read', `the weights could not be read: ${error.message}`);
+    return null;
   }
 };

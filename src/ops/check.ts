@@ -5,19 +5,31 @@ import type { Model } from '../ir/model.ts';
 import type { ModelProto } from '../proto/schema.ts';
 import { checkSchemas } from './check-schema.ts';
 import { checkTypes } from './check-types.ts';
-import { checkWeights } from './check-weights.ts';
+import { CENSUS_LIMIT, checkWeights, type WeightCensus } from './check-weights.ts';
+
+export interface OperatorCheck {
+  /** Errors first. */
+  readonly findings: Finding[];
+  /** Multiply–accumulates of one run; null when a shape is unknown. */
+  readonly macs: number | null;
+  /** Special values among the weights; null when they were not read. */
+  readonly census: WeightCensus | null;
+}
 
 /**
  * Checks operators, types and stored values.
  * @param model the graph of `proto`; without it (its structure does not allow one) each node is judged alone
- * @returns the findings, errors first
+ * @param censusLimit weights beyond this many bytes are not read
  */
-export const checkOperators = (proto: ModelProto, model: Model | undefined): Finding[] => {
+export const checkOperators = (
+  proto: ModelProto,
+  model: Model | undefined,
+  { censusLimit = CENSUS_LIMIT }: { readonly censusLimit?: number } = {},
+): OperatorCheck => {
   const findings = new FindingList();
   checkSchemas(proto, findings);
-  if (model !== undefined) {
-    checkTypes(model, findings);
-    checkWeights(model, findings);
-  }
-  return findings.findings;
+  if (model === undefined) return { findings: findings.findings, macs: null, census: null };
+  const macs = checkTypes(model, findings);
+  const census = checkWeights(model, censusLimit, findings);
+  return { findings: findings.findings, macs, census };
 };

@@ -1,0 +1,155 @@
+/**
+ * inspect: what is in a file. ONNX or weights is told by content; only a file that is called .onnx and is to be checked
+ * is judged as a model whatever it holds.
+ */
+import { extname } from 'node:path';
+import { OrthoError } from '../core/errors.ts';
+import { createReport, type Finding, type Report } from '../core/report.ts';
+import { type ByteSource, BytesSource, FileSource } from '../core/source.ts';
+import type { ModelProto } from '../proto/schema.ts';
+import type { InspectData } from '../report/schemas/inspect.ts';
+import { subjectOf } from './subject.ts';
+
+export interface InspectOptions {
+  /** Run the full checker over weights too (checksums of their records). */
+  readonly check?: boolean;
+  /** Count special values however large the weights are. */
+  readonly stats?: boolean;
+  /** Hash large files too. */
+  readonly hash?: boolean;
+  /** Which state dict of a checkpoint is listed. */
+  readonly stateDict?: string | undefined;
+}
+
+/** Files up to this size are read at once. */
+const HELD = 16 << 20;
+
+/** Whether the first bytes are those of a zip archive, a pickle, a tar, an .npy or a safetensors file. */
+const looksLikeWeights = (source: ByteSource): boolean => {
+  const head = source.read(0, Math.min(source.size, 512));
+  const text = Buffer.from(head).toString('latin1');
+  if (text.startsWith('PK') || text.startsWith('\x93NUMPY') || text.startsWith('ustar', 257)) return true;
+  if (head[0] === 0x80 && head[1]! >= 1 && head[1]! <= 5) return true;
+  return head[8] === 0x7b && head.length >= 10;
+};
+
+const isNamedOnnx = (path: string): boolean => extname(path).toLowerCase() === '.onnx';
+
+/** Decodes a model; a file with another name that is none is described as what it is. */
+const decode = async (source: ByteSource, path: string): Promise<ModelProto> => {
+  const { decodeModel } = await import('../proto/decode.ts');
+  try {
+    return decodeModel(source);
+  } catch (error) {
+    if (isNamedOnnx(path) || source.size === 0) throw error;
+    const { sniff, strangerError } = await import('../formats/sniff.ts');
+    const kind = sniff(source, path);
+    throw typeof kind === 'string' ? error : strangerError(kind, path);
+  }
+};
+
+const inspectModel = async (
+  source: ByteSource,
+  path: string,
+  { stats = false }: InspectOptions,
+): Promise<{ data: InspectData; findings: readonly Finding[] }> => {
+  const proto = await decode(source, path);
+  const [{ checkProto }, { inspectOnnx }] = await Promise.all([
+    import('../inspect/check.ts'),
+    import('../inspect/onnx.ts'),
+  ]);
+  const checked = checkProto(proto, { path, ...(stats && { censusLimit: Number.POSITIVE_INFINITY }) });
+  checked.model?.close();
+  return { data: inspectOnnx(proto, checked), findings: checked.findings };
+};
+
+const inspectWeightFile = async (
+  path: string,
+  { check = false, stats = false, stateDict }: InspectOptions,
+): Promise<{ data: InspectData; findings: readonly Finding[] }> => {
+  const [{ openWeights }, { pickStateDict }, { inspectWeights }, { detectArchitecture, findHidingPrefix }] =
+    await Promise.all([
+      import('../formats/index.ts'),
+      import('../formats/state-dict.ts'),
+      import('../inspect/weights.ts'),
+      import('../convert/detect.ts'),
+    ]);
+  const file = openWeights(path);
+  try {
+    if (stateDict !== undefined) pickStateDict(file, path, stateDict);
+    const { data, findings } = inspectWeights(file, {
+      stats: stats || check,
+      stateDict,
+      // DataParallel and the like hide an architecture behind a prefix.
+      detect: (tensors) =>
+        (detectArchitecture(tensors) ?? findHidingPrefix(tensors)?.candidate)?.architecture.name ?? null,
+    });
+    const misnamed: Finding[] = isNamedOnnx(path)
+      ? [
+          {
+            level: 'warning',
+            rule: 'misleading-name',
+            message: `${path}: a ${file.format} file called .onnx`,
+          },
+        ]
+      : [];
+    return { data, findings: [...misnamed, ...findings] };
+  } finally {
+    file.close();
+  }
+};
+
+const openSource = (path: string): { readonly source: ByteSource; close(): void } => {
+  const file = new FileSource(path);
+  if (file.size > HELD) return { source: file, close: () => file.close() };
+  try {
+    return { source: new BytesSource(file.read(0, file.size), path), close: () => {} };
+  } finally {
+    file.close();
+  }
+};
+
+/**
+ * What is in a file. Faults of a model that can be read are findings.
+ * @throws OrthoError file/*, model/* and checkpoint/* when nothing of it can be read
+ */
+export const inspectFile = async (
+  path: string,
+  options: InspectOptions = {},
+): Promise<Report<'inspect', InspectData>> => {
+  const subject = subjectOf(path, { hash: options.hash ?? false });
+  const { source, close } = openSource(path);
+  try {
+    const isWeights = looksLikeWeights(source) && !(options.check && isNamedOnnx(path));
+    const { data, findings } = isWeights
+      ? await inspectWeightFile(path, options)
+      : await inspectModel(source, path, options);
+    return createReport('inspect', { subject, data, findings });
+  } finally {
+    close();
+  }
+};
+
+/**
+ * A model in ONNX text. Tensors above `maxElements` elements are abbreviated.
+ * @throws OrthoError as inspectFile does, and usage/conflict for weights
+ */
+export const inspectText = async (path: string, maxElements?: number): Promise<string> => {
+  const { source, close } = openSource(path);
+  try {
+    if (looksLikeWeights(source)) {
+      throw new OrthoError(
+        'usage/conflict',
+        `${path}: only models have a text form, this is a file of weights`,
+        {
+          hint: 'leave out --text',
+          at: { file: path },
+        },
+      );
+    }
+    const { printModelText } = await import('../proto/text/print.ts');
+    return printModelText(await decode(source, path), maxElements === undefined ? {} : { maxElements });
+  } finally {
+    close();
+  }
+};
