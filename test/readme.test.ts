@@ -51,5 +51,5 @@ test('ARCHITECTURE draws every folder of src', () => {
       .filter((name) => !name.includes('.')),
   );
   const architecture = read('ARCHITECTURE.md');
-  expect([...folders].filter((folder) => !new RegExp(`^ *${folder} `, 'm').test(architecture))).toEqual([]);
+  expect([...folders].filter((folder) => !new RegExp(`\\b${folder} {2,}\\S`).test(architecture))).toEqual([]);
 });

@@ -5,10 +5,10 @@ import type { Options } from '../../src/cli/options.ts';
 import type { Tool } from '../../src/cli/tool.ts';
 import { architectures } from '../../src/convert/architectures/index.ts';
 import { ERROR_CODES } from '../../src/core/errors.ts';
-import { PASSES } from '../../src/passes/index.ts';
+import { passes } from '../../src/passes/index.ts';
 import { schemes } from '../../src/quantize/index.ts';
 import { renderers } from '../../src/report/index.ts';
-import { METRICS } from '../../src/verify/metrics/index.ts';
+import { metrics } from '../../src/verify/metrics/index.ts';
 import { tools } from '../../tools/index.ts';
 import { readSource } from './sources.ts';
 
@@ -114,9 +114,9 @@ export const generatedParts = async (): Promise<ReadonlyMap<string, string>> => 
     ['tool-sections', loaded.map(toolSection).join('\n').trimEnd()],
     ['common-options', optionTable(commonOptions)],
     ['architectures', namedTable('architecture', architectures)],
-    ['passes', namedTable('pass', PASSES)],
+    ['passes', namedTable('pass', passes)],
     ['schemes', namedTable('scheme', schemes)],
-    ['metrics', namedTable('metric', METRICS)],
+    ['metrics', namedTable('metric', metrics)],
     [
       'formats',
       Object.keys(renderers)
