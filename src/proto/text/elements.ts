@@ -7,7 +7,8 @@ import { quoteBytes } from './quoting.ts';
 export const float32Text = (value: number): string => {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
   if (Object.is(value, -0)) return '-0';
-  for (let digits = 6; digits < 9; digits++) {
+  // Normal numbers are exact to 6 digits, subnormal ones to fewer.
+  for (let digits = Math.abs(value) < 2 ** -126 ? 1 : 6; digits < 9; digits++) {
     const rounded = Number(value.toPrecision(digits));
     if (Math.fround(rounded) === value) return String(rounded);
   }
@@ -41,11 +42,26 @@ const literals = (bytes: Uint8Array, [width, read]: Getter): string[] => {
   return Array.from({ length: Math.floor(bytes.length / width) }, (_, i) => read(view, i * width));
 };
 
+/** The 6-bit elements of packed bytes: four in three bytes, low bits first. */
+const sixBitLiterals = (bytes: Uint8Array, dims: readonly bigint[]): string[] => {
+  const held = Math.floor((bytes.length * 8) / 6);
+  const count = dims.reduce((product, dim) => product * dim, 1n);
+  const length = count < BigInt(held) ? Number(count) : held;
+  return Array.from({ length }, (_, i) => {
+    const at = Math.floor((i * 6) / 8);
+    const pair = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
+    return String((pair >> ((i * 6) % 8)) & 63);
+  });
+};
+
 /** Literals of all elements (two for a complex one, one a byte for packed types), in order. */
 export const elementTexts = (tensor: TensorProto): string[] => {
   const dtype = dtypeFromOnnx(tensor.dataType ?? 0);
   if (dtype === 'string') return tensor.stringData.map(quoteBytes);
   const { rawData, floatData, doubleData } = tensor;
+  if (rawData && dtype && dtypeInfo(dtype).bits === 6) {
+    return sixBitLiterals(rawData.read(0, rawData.size), tensor.dims);
+  }
   if (rawData && dtype) return literals(rawData.read(0, rawData.size), getterOf(dtype));
   if (floatData) return literals(floatData.read(0, floatData.size), getterOf('float32'));
   if (doubleData) return literals(doubleData.read(0, doubleData.size), getterOf('float64'));
