@@ -7,7 +7,7 @@ export const tool = defineTool({
   summary: 'numeric parity with a model or stored outputs',
   description:
     'Runs the candidate and compares every output. Exit 1 when one differs beyond the tolerance, and when nothing was ' +
-    'compared. Without --tolerance: float32 |a-e| <= 1e-4*|e| + 1e-5*max|e|; integers are exact.',
+    'compared. Without --tolerance: float32 |a-e| <= 1e-6 + 1e-4*|e| + 1e-5*max|e|; integers exact.',
   examples: [
     {
       command: 'ortho verify fast.onnx --reference model.onnx --shape x=1,3,320,320',

@@ -68,7 +68,11 @@ export class FileSource implements ByteSource {
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code;
       const why = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : String(code);
-      throw new OrthoError('file/not-found', `${path}: ${why}`, { at: { file: path }, cause });
+      throw new OrthoError('file/not-found', `${path}: ${why}`, {
+        at: { file: path },
+        hint: 'check the spelling and the permissions of the path',
+        cause,
+      });
     }
     const stat = fstatSync(this.#fd);
     if (!stat.isFile()) {

@@ -55,8 +55,11 @@ interface Workplace {
   path(relative: string): string;
 }
 
-const withJob = (name: string, findings: readonly Finding[]): Finding[] =>
-  findings.map((finding) => ({ ...finding, message: `${name}: ${finding.message}` }));
+/** What the whole run should say of one report: its anomalies. Its other notes stay in the report itself. */
+const anomaliesOf = (name: string, { findings }: Report): Finding[] =>
+  findings
+    .filter(({ level, rule }) => level !== 'note' || rule === 'flushed-subnormals')
+    .map((finding) => ({ ...finding, message: `${name}: ${finding.message}` }));
 
 const isCheckpoint = (report: Report<'inspect', InspectData>): boolean => report.data.format !== 'onnx';
 
@@ -139,7 +142,7 @@ const runJob = async (job: RunJob, place: Workplace): Promise<JobResult> => {
     return report;
   };
   io.progress(`${job.name}: inspect`);
-  const inspected = keep(await inspectFile({ file: source, io }));
+  const inspected = keep(await inspectFile(source));
   let float = source;
   let converted: Report<'convert', ConvertData> | undefined;
   if (isCheckpoint(inspected)) {
@@ -186,7 +189,7 @@ const runJob = async (job: RunJob, place: Workplace): Promise<JobResult> => {
   }
   const mayRefuse = job.quantize?.onRefusal === 'report';
   const findings = reports.flatMap((report) => {
-    const own = withJob(job.name, report.findings);
+    const own = anomaliesOf(job.name, report);
     const isRefusal = report === quantized && mayRefuse;
     return isRefusal
       ? own.map((finding) =>
@@ -224,7 +227,7 @@ const benchGroup = async (
       file: outputs.get(name) as string,
       shapes: new Map(Object.entries(bench.shapes?.[name] ?? {})),
     })),
-    ...(bench.duration === undefined ? {} : { durationMs: bench.duration * 1000 }),
+    ...(bench.duration === undefined ? {} : { duration: bench.duration }),
     seed: place.seed,
     session: place.session,
     io: place.io,

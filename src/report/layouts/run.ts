@@ -1,9 +1,9 @@
-/** run: the stages in one table, then the bench of all. */
+/** run: the stages in one table, and the machine that timed them. */
 import { printable } from '../../core/printable.ts';
-import { type Layout, table } from '../document.ts';
-import { formatBytes, formatMs, NONE } from '../format.ts';
+import { facts, type Layout, table } from '../document.ts';
+import { formatBytes, formatMs, formatScalar, NONE } from '../format.ts';
+import type { BenchData } from '../schemas/bench.ts';
 import type { RunData, StageData } from '../schemas/run.ts';
-import { benchLayout } from './bench.ts';
 
 const orNone = <T>(value: T | null, show: (value: T) => string): string =>
   value === null ? NONE : show(value);
@@ -13,6 +13,11 @@ const keysOf = ({ keysMatched, keysNeeded }: StageData): string =>
 
 const int8Of = ({ quantization, quantizedBytes }: StageData): string =>
   quantizedBytes === null ? orNone(quantization, (text) => text) : formatBytes(quantizedBytes);
+
+const machineOf = ({ environment }: BenchData): string =>
+  ['cpu', 'cores', 'node', 'onnxruntime']
+    .map((key) => `${key} ${printable(formatScalar(environment[key]))}`)
+    .join(', ');
 
 export const runLayout: Layout<RunData> = ({ stages, jobs, bench }) => [
   table(
@@ -41,5 +46,5 @@ export const runLayout: Layout<RunData> = ({ stages, jobs, bench }) => [
       jobs[i]?.ok ? 'ok' : 'FAILED',
     ]),
   ),
-  ...(bench === null ? [] : benchLayout(bench)),
+  ...(bench === null ? [] : [facts([['times in ms on', machineOf(bench)]])]),
 ];
