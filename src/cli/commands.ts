@@ -1,5 +1,7 @@
 /** What `ortho` does before it knows the tool: help, version, and the nearest name to an unknown one. */
 import { EXIT, type ExitCode, OrthoError } from '../core/errors.ts';
+import { VERSION } from '../core/version.ts';
+import { writeStdout } from './stdout.ts';
 import type { Tool } from './tool.ts';
 
 /** A tool before it is loaded. */
@@ -42,24 +44,33 @@ const unknownCommand = async (commands: Commands, name: string): Promise<OrthoEr
   return new OrthoError(isOption ? 'usage/option' : 'usage/unknown-name', message, { hint });
 };
 
+/** What needs no tool: help and version. Undefined when a tool is asked for. */
+const answer = (commands: Commands, [first, ...rest]: readonly string[]): string | undefined => {
+  if (rest.length > 0) return undefined;
+  if (first === '--version' || first === '-V') return `${VERSION}\n`;
+  return first === '--help' || first === '-h' || first === 'help' ? mainHelp(commands) : undefined;
+};
+
 /** Runs `ortho WORDS`; gives the exit code. Only the tool that was asked for is loaded. */
 export const runCommandLine = async (commands: Commands, words: readonly string[]): Promise<ExitCode> => {
-  const [first, ...rest] = words[0] === 'help' && words[1] !== undefined ? [words[1], '--help'] : words;
-  if (first === undefined) {
+  if (words.length === 0) {
     process.stderr.write(mainHelp(commands));
     return EXIT.usage;
   }
-  if (first === '--help' || first === '-h' || first === 'help') {
-    await new Promise((resolve) => process.stdout.write(mainHelp(commands), resolve));
-    return EXIT.ok;
-  }
-  const command = Object.hasOwn(commands, first) ? commands[first] : undefined;
-  const { execute, fail } = await import('./execute.ts');
-  if (command === undefined) return fail(await unknownCommand(commands, first), rest);
+  const [first, ...rest] = words[0] === 'help' && words[1] !== undefined ? [words[1], '--help'] : words;
   try {
+    const text = answer(commands, words);
+    if (text !== undefined) {
+      await writeStdout(text);
+      return EXIT.ok;
+    }
+    const command = Object.hasOwn(commands, first!) ? commands[first!] : undefined;
+    if (command === undefined) throw await unknownCommand(commands, first!);
     const { tool } = await command.load();
+    const { execute } = await import('./execute.ts');
     return await execute(tool, rest);
   } catch (error) {
+    const { fail } = await import('./execute.ts');
     return fail(error, rest);
   }
 };

@@ -14,7 +14,8 @@ import type { commonOptions } from './common-options.ts';
 import { toolHelp } from './help.ts';
 import type { ValuesOf } from './options.ts';
 import { type Parsed, parseCommandLine, wantsHelp, wantsJson } from './parse.ts';
-import { hasColor, Terminal, writeStdout } from './terminal.ts';
+import { writeStdout } from './stdout.ts';
+import { hasColor, Terminal } from './terminal.ts';
 import type { PlainOutput, Tool } from './tool.ts';
 
 type CommonValues = ValuesOf<typeof commonOptions>;

@@ -1,6 +1,6 @@
-/** The two output streams of a command: results on stdout, everything else on stderr. */
+/** Stderr of a command: progress, logs, warnings, errors. */
 import { styleText } from 'node:util';
-import { OrthoError } from '../core/errors.ts';
+import type { OrthoError } from '../core/errors.ts';
 import type { JobIo } from '../core/job-io.ts';
 import { printable } from '../core/printable.ts';
 
@@ -23,27 +23,6 @@ export const hasColor = (stream: NodeJS.WriteStream, wanted: boolean): boolean =
   if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
   return stream.isTTY === true && TERM !== 'dumb';
 };
-
-/**
- * Writes to stdout and waits until it is taken. A reader that went away (`| head`) is no error.
- * @throws OrthoError output/unwritable when stdout is a file on a full disk
- */
-export const writeStdout = (text: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const fail = (error: NodeJS.ErrnoException): void => {
-      if (error.code === 'EPIPE') resolve();
-      else
-        reject(
-          new OrthoError('output/unwritable', `cannot write to stdout: ${error.message}`, { cause: error }),
-        );
-    };
-    process.stdout.once('error', fail);
-    process.stdout.write(text, (error) => {
-      if (error) return fail(error);
-      process.stdout.removeListener('error', fail);
-      resolve();
-    });
-  });
 
 const progressLine = (step: string, fraction: number | undefined): string => {
   const text = printable(step).slice(0, Math.max(20, (process.stderr.columns ?? 80) - 8));

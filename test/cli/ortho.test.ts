@@ -1,5 +1,15 @@
 /** The built command, from outside: streams, exit codes, and that no input or old output is touched. */
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -25,6 +35,16 @@ test('--version', () => {
   for (const flag of ['--version', '-V']) {
     expect(ortho([flag])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
   }
+});
+
+test.skipIf(!existsSync('/dev/full'))('a full disk under stdout is an output failure', () => {
+  const full = openSync('/dev/full', 'w');
+  for (const words of [['--version'], ['--help'], ['remap', '--help'], ['inspect', input]]) {
+    const { status, stderr } = ortho(words, { stdio: ['ignore', full, 'pipe'] });
+    expect(stderr).toMatch(/^ortho: output\/unwritable: cannot write to stdout: [^\n]*\n$/);
+    expect(status).toBe(5);
+  }
+  closeSync(full);
 });
 
 test('--help lists every command', () => {

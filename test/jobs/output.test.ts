@@ -21,6 +21,8 @@ import { OrthoError } from '../../src/core/errors.ts';
 import { BytesSource } from '../../src/core/source.ts';
 import { checkOutput, writeAtomically, writeFilesAtomically } from '../../src/jobs/output.ts';
 
+const built = new URL('../../dist/src/jobs/output.js', import.meta.url).href;
+
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'ortho-output-'));
@@ -138,6 +140,19 @@ describe('one file', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  test('a file system that takes no more in the middle is output/unwritable', () => {
+    const script = `
+      import { writeAtomically } from ${JSON.stringify(built)};
+      const write = (sink) => { for (let i = 0; i < 8; i++) sink.write(new Uint8Array(1 << 20)); };
+      await writeAtomically(process.argv[1], write, { force: true }).catch(({ code }) => console.log(code));`;
+    writeFileSync(at('out'), 'old');
+    const command = `ulimit -f 2048; exec "$0" --input-type=module -e '${script}' "$1"`;
+    const { stdout } = spawnSync('bash', ['-c', command, process.execPath, at('out')], { encoding: 'utf8' });
+    expect(stdout).toBe('output/unwritable\n');
+    expect(readFileSync(at('out'), 'utf8')).toBe('old');
+    expect(readdirSync(folder)).toEqual(['out']);
+  });
+
   test.skipIf(process.getuid?.() === 0)('a folder without permission is output/unwritable', async () => {
     chmodSync(folder, 0o555);
     expect(await codeOf(writeAtomically(at('out'), () => {}))).toBe('output/unwritable');
@@ -219,7 +234,7 @@ describe('left-overs', () => {
 
   test('go when the process exits in the middle', () => {
     const script = `
-      import { writeAtomically } from ${JSON.stringify(new URL('../../dist/src/jobs/output.js', import.meta.url).href)};
+      import { writeAtomically } from ${JSON.stringify(built)};
       await writeAtomically(process.argv[1], (sink) => { sink.write(new Uint8Array(9)); process.exit(7); });`;
     const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', script, at('out')]);
     expect(status).toBe(7);
