@@ -288,7 +288,7 @@ const subnormalFinding = (before: ElementFindings, after: ElementFindings): Find
     : [
         {
           level: 'note',
-          rule: 'subnormals-flushed',
+          rule: 'flushed-subnormals',
           message: `${before.elements} subnormal elements in ${before.tensors} tensors before, ${after.elements} after`,
         },
       ];

@@ -13,7 +13,7 @@ import { type RuntimeName, runtimes } from '../runtime/index.ts';
 import type { Level, ProcessLimits, Session, SessionOptions, TensorSpec } from '../runtime/session.ts';
 import { type CaseSource, caseOfFiles, findCases, isCasePath, type NamedFile } from '../verify/cases.ts';
 import { type GivenShape, type InputSpec, shapesByName } from '../verify/inputs.ts';
-import { comparedIntegers, requiredInputs } from '../verify/model-inputs.ts';
+import { comparedIntegers, requiredInputs, shapeIntegers } from '../verify/model-inputs.ts';
 import { holds, type Parity, startParity } from '../verify/parity.ts';
 import { randomOutputs } from '../verify/random-outputs.ts';
 import { parseTolerances, type Tolerances } from '../verify/tolerance.ts';
@@ -123,7 +123,12 @@ export const runReference = async (options: ReferenceOptions): Promise<Reference
     const { trials, refusal } = await findFeeds(
       requiredInputs(model),
       async (feeds) => (wanted.length > 0 ? session.run(feeds, wanted) : new Map<string, Tensor>()),
-      { seed, integers: comparedIntegers(model), ...(options.shapes ? { shapes: options.shapes } : {}) },
+      {
+        seed,
+        integers: comparedIntegers(model),
+        sizes: shapeIntegers(model),
+        ...(options.shapes ? { shapes: options.shapes } : {}),
+      },
     );
     const cases = trials.map(({ name, feeds, expected }) => ({
       name,

@@ -32,10 +32,11 @@ export const canTakeOutputSlots = (value: Value, old: Value): boolean => {
   );
 };
 
-/** True when `outer` is `inner` or a graph around it. */
-export const encloses = (outer: Graph, inner: Graph): boolean => {
-  for (let graph: Graph | undefined = inner; graph !== undefined; graph = graph.owner?.graph) {
-    if (graph === outer) return true;
-  }
-  return false;
+/** The innermost graph that is or holds both; undefined when they have none in common. */
+export const commonGraph = (a: Graph, b: Graph): Graph | undefined => {
+  const around = new Set<Graph>();
+  for (let graph: Graph | undefined = a; graph !== undefined; graph = graph.owner?.graph) around.add(graph);
+  let graph: Graph | undefined = b;
+  while (graph !== undefined && !around.has(graph)) graph = graph.owner?.graph;
+  return graph;
 };

@@ -55,3 +55,28 @@ export const comparedIntegers = ({ graph }: Model): Map<string, bigint[]> => {
   }
   return new Map([...found].map(([name, values]) => [name, [...values]]));
 };
+
+/** Sizes beyond this are not tried for unknown dimensions; nor are more than so many different ones. */
+const LARGEST_SIZE = 2048;
+const MOST_SIZES = 24;
+
+/**
+ * The small integers that a model computes shapes with, most frequent first. An exporter that was not told of a
+ * dynamic dimension leaves its traced size behind in a Reshape; such a model runs at that size only.
+ */
+export const shapeIntegers = ({ graph }: Model): number[] => {
+  const counts = new Map<number, number>();
+  const take = (tensor: Tensor | undefined): void => {
+    if (tensor?.dtype !== 'int64' || tensor.data.size > 64) return;
+    for (const integer of toBigInts(tensor)) {
+      const size = Number(integer);
+      if (size > 1 && size <= LARGEST_SIZE) counts.set(size, (counts.get(size) ?? 0) + 1);
+    }
+  };
+  for (const { initializers, nodes } of allGraphs(graph)) {
+    for (const value of initializers) take(value.constant);
+    for (const node of nodes) if (node.is('Constant')) take(constantOf(node.outputs[0]));
+  }
+  const sorted = [...counts].toSorted(([, a], [, b]) => b - a);
+  return sorted.slice(0, MOST_SIZES).map(([size]) => size);
+};

@@ -20,6 +20,8 @@ export interface TrialOptions {
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
   /** Integers worth trying, by input: see model-inputs.ts. */
   readonly integers?: ReadonlyMap<string, readonly bigint[]>;
+  /** Sizes worth trying for unknown dimensions: see model-inputs.ts. */
+  readonly sizes?: readonly number[];
 }
 
 /** Sizes to try for batch and for other unknown dimensions, the likeliest first. */
@@ -46,12 +48,24 @@ const SIZES: readonly (readonly [batch: number, other: number])[] = [
   [4, 4],
 ];
 
-/** The usual layout first; then batches at axis 0 only; then no batches at all. */
-const FILLS: readonly Fill[] = [
-  ...SIZES.map(([batch, other]) => ({ batch, other, batchAxis: 1 })),
-  ...SIZES.map(([batch, other]) => ({ batch, other, batchAxis: 0 })),
-  ...SIZES.map(([, other]) => ({ batch: other, other, batchAxis: 0 })),
-];
+/** Lengths that are tried last: nothing but their being small speaks for them. */
+const SMALL_SIZES = Array.from({ length: 40 }, (_, i) => i + 1);
+
+/** The usual layout first, with the likely sizes and then those of the model; then other layouts; then small sizes. */
+const fillsFor = (sizes: readonly number[]): Fill[] => {
+  const own = sizes.flatMap((size) => [1, 2].map((batch): [number, number] => [batch, size]));
+  const layout = (pairs: readonly (readonly [number, number])[], batchAxis: number): Fill[] =>
+    pairs.map(([batch, other]) => ({ batch, other, batchAxis }));
+  return [
+    ...layout([...SIZES, ...own], 1),
+    ...layout([...SIZES, ...own], 0),
+    ...[...SIZES.map(([, other]) => other), ...sizes].map((other) => ({ batch: other, other, batchAxis: 0 })),
+    ...layout(
+      SMALL_SIZES.map((size) => [1, size]),
+      1,
+    ),
+  ];
+};
 
 /** Most elements of all inputs together in a made-up shape: 2^22, 16 MiB of float32. */
 const MOST_ELEMENTS = 2 ** 22;
@@ -111,7 +125,8 @@ export const findFeeds = async (
 ): Promise<{ readonly trials: Trial[]; readonly refusal: OrthoError | undefined }> => {
   const { shapes = new Map<string, readonly number[]>() } = options;
   const isOpen = specs.some((spec) => isDynamic(spec) && !shapes.has(spec.name));
-  const fills = isOpen ? FILLS : FILLS.slice(0, 1);
+  const allFills = fillsFor(options.sizes ?? []);
+  const fills = isOpen ? allFills : allFills.slice(0, 1);
   const trials: Trial[] = [];
   let refusal: OrthoError | undefined;
 
