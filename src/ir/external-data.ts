@@ -8,6 +8,7 @@ import { OrthoError } from '../core/errors.ts';
 import type { ByteSource } from '../core/source.ts';
 import type { Segment } from '../proto/encode.ts';
 import { createMessage } from '../proto/fields.ts';
+import { quoted } from '../proto/quote.ts';
 import {
   type AttributeProto,
   DATA_LOCATION,
@@ -17,6 +18,7 @@ import {
   type StringStringEntryProto,
   type TensorProto,
 } from '../proto/schema.ts';
+import { locationFault } from './check-external.ts';
 import { tensorFromProto } from './tensor-from-proto.ts';
 
 /** Tensors below this size stay in the model: a reference would hardly be shorter. */
@@ -118,8 +120,12 @@ export const splitExternalData = (
     data,
     dataSize: end,
     withDataFile: (name) => {
-      if (name === '' || name === '.' || name === '..' || /[/\\\0:]/.test(name)) {
-        throw new OrthoError('internal/bug', `"${name}" is not a plain name for a data file`);
+      const fault =
+        locationFault(name) ?? (/^(\.{0,2}$)|\//.test(name) ? 'it is not a plain file name' : undefined);
+      if (fault !== undefined) {
+        throw new OrthoError('usage/option', `${quoted(name)} cannot name a data file: ${fault}`, {
+          hint: 'choose another name for the output',
+        });
       }
       return { ...model, graph: graph && mapInitializers(graph, (tensor) => refer(tensor, name)) };
     },

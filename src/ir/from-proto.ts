@@ -133,8 +133,10 @@ class GraphReader {
     this.#proto.sparseInitializer.forEach((proto, index) => {
       const name = checkName(proto.values?.name, `sparse_initializer[${index}]`);
       const what = `${prefix}sparse initializer ${quoted(name)}`;
-      if (this.#scope.own(name)) fail(`${what} is also an input, which ONNX does not allow`);
-      this.#scope.define(name, graph.addSparseInitializer(name, sparseFromProto(proto, { what, external })));
+      const sparse = sparseFromProto(proto, { what, external });
+      const input = this.#scope.own(name);
+      if (input) graph.setSparseInitializer(input, sparse);
+      else this.#scope.define(name, graph.addSparseInitializer(name, sparse));
     });
   }
 

@@ -75,9 +75,14 @@ export class Graph {
 
   addSparseInitializer(name: string, tensor: SparseTensor): Value {
     const value = new Value(name, tensorType(tensor.values.dtype, tensor.dims));
+    this.setSparseInitializer(value, tensor);
+    return value;
+  }
+
+  /** As setInitializer, for a sparse tensor. */
+  setSparseInitializer(value: Value, tensor: SparseTensor): void {
     value.sparseTensor = tensor;
     this.#initializers.add(value);
-    return value;
   }
 
   /** Gives an initializer a new tensor, or a formal input its default (then it is overridable). */

@@ -146,10 +146,13 @@ class Namer {
       }
     };
     const rest: number[] = [];
+    const unchanged = new Set<string>();
     graph.slots.forEach(({ name }, index) => {
       const value = graph.outputs[index] as Value;
-      if (isSameName(value, name) && !(mayTake(value) && this.names.has(value))) claim(index, value, name);
-      else rest.push(index);
+      if (isSameName(value, name) && !unchanged.has(name)) {
+        unchanged.add(name);
+        claim(index, value, name);
+      } else rest.push(index);
     });
     for (const index of rest) {
       const value = graph.outputs[index] as Value;

@@ -355,3 +355,13 @@ describe('a model without a path', () => {
     );
   });
 });
+
+describe('a model with a path', () => {
+  it('names the file in what it refuses', () => {
+    const path = 'folder/model.onnx';
+    const bytes = readFileSync(join(odd, 'wire-wt-optype-fixed32.onnx'));
+    expect(refusal(() => openModel(new BytesSource(bytes), path))).toBe(
+      `model/invalid: ${path}: graph.node[0] has no op_type`,
+    );
+  });
+});
