@@ -1,6 +1,6 @@
 /** Builds the network of an architecture on the tensors of a state dict. */
 import { OrthoError } from '../core/errors.ts';
-import type { Tensor } from '../core/tensor.ts';
+import type { WeightTensor } from '../formats/state-dict.ts';
 import type { Graph } from '../ir/graph.ts';
 import { type Shape, tensorType } from '../ir/type.ts';
 import type { Architecture } from './architecture.ts';
@@ -26,7 +26,7 @@ export interface Network {
 
 const construct = (
   architecture: Architecture,
-  tensors: ReadonlyMap<string, Tensor>,
+  tensors: ReadonlyMap<string, WeightTensor>,
   { opset, shapes }: BuildOptions,
 ): Network => {
   const parameters = new Parameters(tensors, architecture.aliases);
@@ -44,7 +44,7 @@ const construct = (
  * A network for its keys only, at the architecture's own input shapes: what it asks for and how well these tensors
  * fit. No weight is read.
  */
-export const dryBuild = (architecture: Architecture, tensors: ReadonlyMap<string, Tensor>): Network =>
+export const dryBuild = (architecture: Architecture, tensors: ReadonlyMap<string, WeightTensor>): Network =>
   construct(architecture, tensors, { opset: 17 });
 
 /**
@@ -53,7 +53,7 @@ export const dryBuild = (architecture: Architecture, tensors: ReadonlyMap<string
  */
 export const buildNetwork = (
   architecture: Architecture,
-  tensors: ReadonlyMap<string, Tensor>,
+  tensors: ReadonlyMap<string, WeightTensor>,
   options: BuildOptions,
 ): Network => {
   const network = construct(architecture, tensors, options);

@@ -4,7 +4,7 @@
  */
 import { OrthoError } from '../core/errors.ts';
 import { nearestNames } from '../core/nearest.ts';
-import type { Tensor } from '../core/tensor.ts';
+import type { WeightTensor } from '../formats/state-dict.ts';
 import type { Architecture } from './architecture.ts';
 import { architectures } from './architectures/index.ts';
 import { dryBuild } from './build.ts';
@@ -22,25 +22,33 @@ export interface Candidate {
 export const RECOGNISED = 0.7;
 
 /** How well one architecture explains the keys. No weight is read. */
-export const judge = (architecture: Architecture, tensors: ReadonlyMap<string, Tensor>): Candidate => {
+export const judge = (architecture: Architecture, tensors: ReadonlyMap<string, WeightTensor>): Candidate => {
   const { match } = dryBuild(architecture, tensors);
   return { architecture, match, score: scoreOf(match) };
 };
 
 /** All architectures of the registry, best first; equals stay in registry order. */
-export const rankArchitectures = (tensors: ReadonlyMap<string, Tensor>): Candidate[] =>
+export const rankArchitectures = (tensors: ReadonlyMap<string, WeightTensor>): Candidate[] =>
   Object.values<Architecture>(architectures)
     .map((architecture) => judge(architecture, tensors))
     .sort((a, b) => b.score - a.score);
 
-/** The architecture that explains the keys best, if it explains them well enough; undefined when none does. */
-export const detectArchitecture = (tensors: ReadonlyMap<string, Tensor>): Candidate | undefined => {
-  const best = rankArchitectures(tensors)[0];
+/**
+ * The architecture that explains the keys best, if it explains them well enough. The first that explains them all
+ * ends the search: none can do better.
+ */
+export const detectArchitecture = (tensors: ReadonlyMap<string, WeightTensor>): Candidate | undefined => {
+  let best: Candidate | undefined;
+  for (const architecture of Object.values<Architecture>(architectures)) {
+    const candidate = judge(architecture, tensors);
+    if (candidate.score > (best?.score ?? 0)) best = candidate;
+    if (candidate.score === 1) break;
+  }
   return best !== undefined && best.score >= RECOGNISED ? best : undefined;
 };
 
 /** Why no architecture was found: the nearest one, and what speaks against it. */
-export const noArchitectureError = (file: string, tensors: ReadonlyMap<string, Tensor>): OrthoError => {
+export const noArchitectureError = (file: string, tensors: ReadonlyMap<string, WeightTensor>): OrthoError => {
   const [best] = rankArchitectures(tensors);
   const why =
     best === undefined || best.match.used.length === 0
@@ -59,7 +67,7 @@ const firstOf = (keys: readonly string[]): string => (keys.length === 0 ? '' : `
  * Prefixes of up to three components that at least half of the keys share are tried.
  */
 export const findHidingPrefix = (
-  tensors: ReadonlyMap<string, Tensor>,
+  tensors: ReadonlyMap<string, WeightTensor>,
   wanted?: Architecture,
 ): { readonly prefix: string; readonly candidate: Candidate } | undefined => {
   let prefix = '';
