@@ -8,9 +8,10 @@ import type { FunctionProto, GraphProto, ModelProto, NodeProto } from '../proto/
 import { checkAttribute } from './check-attribute.ts';
 import { canonicalDomain, type FindingList, qualifiedName, Where } from './check-context.ts';
 import { judgeOrder, type Read } from './check-cycle.ts';
-import { checkGraph, type Surroundings } from './check-graph.ts';
+import { checkGraph } from './check-graph.ts';
 import { checkEntries, checkOpsetImports } from './check-header.ts';
 import { checkName } from './check-names.ts';
+import type { Surroundings } from './check-scope.ts';
 
 /** A model that inlines to more nodes than this is refused: every tool that inlines would build them. */
 export const INLINED_NODES_LIMIT = 1_000_000;

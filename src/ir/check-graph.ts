@@ -6,61 +6,26 @@
 
 import { dtypeFromOnnx, dtypeInfo } from '../core/dtype.ts';
 import type { Place } from '../core/errors.ts';
-import { createMessage } from '../proto/fields.ts';
 import { quoted } from '../proto/quote.ts';
 import type { GraphProto, NodeProto, TensorProto, ValueInfoProto } from '../proto/schema.ts';
 import { checkAttribute } from './check-attribute.ts';
-import { canonicalDomain, type FindingList, qualifiedName, Where } from './check-context.ts';
+import { canonicalDomain, type FindingList, type Where } from './check-context.ts';
 import { judgeOrder, type Read } from './check-cycle.ts';
-import type { ExternalFiles } from './check-external.ts';
 import { checkEntries } from './check-header.ts';
 import { checkName } from './check-names.ts';
+import {
+  BEFORE,
+  createScope,
+  describeDefinition,
+  nodeLabel,
+  outerDefinition,
+  outerScope,
+  type Scope,
+  type Surroundings,
+} from './check-scope.ts';
 import { checkSparse, checkTensor } from './check-tensor.ts';
 import { checkType } from './check-type.ts';
 import { misfit } from './check-unknown.ts';
-
-/** What holds for all graphs of a model, or of one function's body. */
-export interface Surroundings {
-  readonly findings: FindingList;
-  readonly files: ExternalFiles;
-  /** Imported domains; undefined when the header lacks them and was reported. */
-  readonly opsets: ReadonlyMap<string, bigint> | undefined;
-  readonly irVersion: bigint;
-  readonly configurations: ReadonlySet<string>;
-  /** Set inside a function. */
-  readonly function?: {
-    readonly name: string;
-    readonly formals: ReadonlySet<string>;
-    /** Values of the model's graph, to tell a capture from a typing error. */
-    readonly outer: ReadonlySet<string>;
-  };
-}
-
-/** Where a value is defined: BEFORE for inputs and initializers, else the index of the node. */
-const BEFORE = -1;
-
-interface Scope {
-  readonly where: Where;
-  readonly graph: GraphProto;
-  readonly definitions: Map<string, number>;
-  readonly parent: Scope | undefined;
-  /** The node of the parent that holds this subgraph, and the attribute. */
-  readonly owner: number;
-  readonly attribute: string;
-  /** Reads that subgraphs make of this graph's node outputs. */
-  readonly captures: Read[];
-  hasLateRead: boolean;
-}
-
-const nodeLabel = (where: Where, index: number, node: NodeProto): string =>
-  `${where.node(index)} ${qualifiedName(canonicalDomain(node.domain), node.opType)}`.trimEnd();
-
-/** The kind of a value that is defined at BEFORE. */
-const describeDefinition = (scope: Scope, name: string, index: number): string => {
-  if (index !== BEFORE) return `the output of node ${index}`;
-  const isInput = scope.graph.input.some((input) => input.name === name);
-  return isInput ? `${scope.where.isFunction ? 'an input' : 'a graph input'}` : 'an initializer';
-};
 
 class GraphChecker {
   readonly #around: Surroundings;
@@ -74,38 +39,15 @@ class GraphChecker {
 
   /** Checks a graph with all its subgraphs. @returns the names it defines */
   check(graph: GraphProto, where: Where, outer?: ReadonlyMap<string, number>): Map<string, number> {
-    const parent = outer && this.#outerScope(outer);
+    const parent = outer && outerScope(outer);
     const root = this.#open(graph, where, parent, parent ? 0 : BEFORE, '');
     for (let at = 0; at < this.#scopes.length; at++) this.#checkScope(this.#scopes[at]!);
     for (const scope of this.#scopes) if (scope.hasLateRead) this.#checkOrder(scope);
     return root.definitions;
   }
 
-  /** A scope around the root that only defines names. */
-  #outerScope(definitions: ReadonlyMap<string, number>): Scope {
-    return {
-      where: Where.graph,
-      graph: createMessage('GraphProto'),
-      definitions: new Map([...definitions.keys()].map((name) => [name, BEFORE])),
-      parent: undefined,
-      owner: BEFORE,
-      attribute: '',
-      captures: [],
-      hasLateRead: false,
-    };
-  }
-
   #open(graph: GraphProto, where: Where, parent: Scope | undefined, owner: number, attribute: string): Scope {
-    const scope: Scope = {
-      where,
-      graph,
-      definitions: new Map(),
-      parent,
-      owner,
-      attribute,
-      captures: [],
-      hasLateRead: false,
-    };
+    const scope = createScope({ where, graph, parent, owner, attribute });
     this.#scopes.push(scope);
     this.#defineInputs(scope);
     this.#defineInitializers(scope);
@@ -113,17 +55,8 @@ class GraphChecker {
     return scope;
   }
 
-  /** The definition of a name in an outer graph, as far as the node that holds the subgraph is concerned. */
-  #outerDefinition(scope: Scope, name: string): { scope: Scope; reader: number; maker: number } | undefined {
-    for (let inner = scope; inner.parent; inner = inner.parent) {
-      const maker = inner.parent.definitions.get(name);
-      if (maker !== undefined) return { scope: inner.parent, reader: inner.owner, maker };
-    }
-    return undefined;
-  }
-
   #noteShadow(scope: Scope, what: string, name: string): void {
-    const outer = this.#outerDefinition(scope, name);
+    const outer = outerDefinition(scope, name);
     if (outer === undefined) return;
     this.#findings.note(
       'shadowed-value',
@@ -263,7 +196,7 @@ class GraphChecker {
   }
 
   #checkShadow(scope: Scope, index: number, name: string): void {
-    const outer = this.#outerDefinition(scope, name);
+    const outer = outerDefinition(scope, name);
     if (outer === undefined) return;
     const message = (): string => `node ${index} in ${scope.where.path} shadows outer value ${quoted(name)}`;
     // A name that the outer graph gives later hides nothing from this subgraph; readers take it without complaint.
@@ -347,7 +280,7 @@ class GraphChecker {
       if (maker >= index) scope.hasLateRead = true;
       return;
     }
-    const outer = this.#outerDefinition(scope, name);
+    const outer = outerDefinition(scope, name);
     if (outer !== undefined) {
       if (outer.maker === BEFORE) return;
       outer.scope.captures.push({ reader: outer.reader, maker: outer.maker, name });
@@ -447,7 +380,7 @@ class GraphChecker {
         findings.warning('type-missing', () => `${what} has no type`, { value: name });
       }
       if (definitions.has(name)) return;
-      const isOuter = this.#outerDefinition(scope, name) !== undefined;
+      const isOuter = outerDefinition(scope, name) !== undefined;
       findings.error(
         'output-not-produced',
         () =>
@@ -483,7 +416,7 @@ class GraphChecker {
   #checkAnnotations(scope: Scope): void {
     const { graph, where, definitions } = scope;
     const has = (name: string): boolean =>
-      definitions.has(name) || this.#outerDefinition(scope, name) !== undefined;
+      definitions.has(name) || outerDefinition(scope, name) !== undefined;
     graph.quantizationAnnotation.forEach(({ tensorName = '', quantParameterTensorNames }, index) => {
       const what = `${where.path}.quantization_annotation[${index}]`;
       if (!has(tensorName)) {

@@ -2,8 +2,9 @@
 import { quoted } from '../proto/quote.ts';
 import type { GraphProto, ModelProto, StringStringEntryProto } from '../proto/schema.ts';
 import { Where } from './check-context.ts';
-import { checkGraph, type Surroundings } from './check-graph.ts';
+import { checkGraph } from './check-graph.ts';
 import { checkEntries } from './check-header.ts';
+import type { Surroundings } from './check-scope.ts';
 
 const initializersOf = (graph: GraphProto | undefined): string[] => [
   ...(graph?.initializer ?? []).map(({ name = '' }) => name),

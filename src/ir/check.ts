@@ -7,8 +7,9 @@ import type { GraphProto, ModelProto } from '../proto/schema.ts';
 import { FindingList, Where } from './check-context.ts';
 import { ExternalFiles } from './check-external.ts';
 import { checkFunctions } from './check-function.ts';
-import { checkGraph, type Surroundings } from './check-graph.ts';
+import { checkGraph } from './check-graph.ts';
 import { checkHeader } from './check-header.ts';
+import type { Surroundings } from './check-scope.ts';
 import { checkTraining } from './check-training.ts';
 import { misfit } from './check-unknown.ts';
 
