@@ -23,9 +23,6 @@ export interface CastTally {
   overflowed: number;
 }
 
-const float32 = new Float32Array(1);
-const bits32 = new Uint32Array(float32.buffer);
-
 /** The float16 bits nearest to the float32 with these bits. */
 export const float16FromFloat32Bits = (bits: number): number => {
   const sign = (bits >>> 16) & 0x8000;
@@ -47,55 +44,85 @@ const bfloat16FromFloat32Bits = (bits: number): number =>
     ? ((bits >>> 16) & 0x8000) | 0x7fc0
     : ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 
-const words = (bytes: Uint8Array): Uint16Array =>
+const halves = (bytes: Uint8Array): Uint16Array =>
   new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+const singles = (bytes: Uint8Array): Float32Array =>
+  new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+const doubles = (bytes: Uint8Array): Float64Array =>
+  new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
 
-type Reader = (bytes: Uint8Array) => ArrayLike<number>;
-const READERS: Record<FloatDType, Reader> = {
-  float16: (bytes) => Float32Array.from(words(bytes), float16ToNumber),
-  bfloat16: (bytes) => Float32Array.from(words(bytes), bfloat16ToNumber),
-  float32: (bytes) => new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4),
-  float64: (bytes) => new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8),
+const fromHalves = (bytes: Uint8Array, decode: (bits: number) => number): Float32Array => {
+  const bits = halves(bytes);
+  const values = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) values[i] = decode(bits[i]!);
+  return values;
 };
 
-const viaFloat32 = (value: number, encode: (bits: number) => number): number => {
-  float32[0] = value;
-  return encode(bits32[0]!);
+const DECODE: Record<FloatDType, (bytes: Uint8Array) => Float32Array | Float64Array> = {
+  float16: (bytes) => fromHalves(bytes, float16ToNumber),
+  bfloat16: (bytes) => fromHalves(bytes, bfloat16ToNumber),
+  float32: singles,
+  float64: doubles,
 };
 
-type Writer = (values: ArrayLike<number>, output: Uint8Array, isDouble: boolean) => void;
-const WRITERS: Record<FloatDType, Writer> = {
-  float16: (values, output, isDouble) => {
-    const target = words(output);
-    for (let i = 0; i < values.length; i++) {
-      // A double is rounded once, straight to half.
-      target[i] = isDouble ? numberToFloat16(values[i]!) : viaFloat32(values[i]!, float16FromFloat32Bits);
-    }
-  },
-  bfloat16: (values, output) => {
-    const target = words(output);
-    for (let i = 0; i < values.length; i++) target[i] = viaFloat32(values[i]!, bfloat16FromFloat32Bits);
-  },
-  float32: (values, output) => {
-    new Float32Array(output.buffer, output.byteOffset, output.length / 4).set(values);
-  },
-  float64: (values, output) => {
-    new Float64Array(output.buffer, output.byteOffset, output.length / 8).set(values);
-  },
-};
-
-/** Finite values whose cast is infinite. */
-const countOverflows = (values: ArrayLike<number>, output: Uint8Array, to: FloatDType): number => {
-  const cast = READERS[to](output);
-  let count = 0;
-  for (let i = 0; i < values.length; i++) {
-    if (Math.abs(cast[i]!) === Infinity && Math.abs(values[i]!) !== Infinity) count++;
+/** Writes 16-bit floats; gives how many finite values became infinite. `infinity` is the pattern of +∞. */
+const toHalves = (
+  values: Float32Array,
+  output: Uint8Array,
+  encode: (bits: number) => number,
+  infinity: number,
+): number => {
+  const target = halves(output);
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  let overflowed = 0;
+  for (let i = 0; i < bits.length; i++) {
+    const half = encode(bits[i]!);
+    target[i] = half;
+    if ((half & 0x7fff) === infinity && (bits[i]! & 0x7fffffff) !== 0x7f800000) overflowed++;
   }
-  return count;
+  return overflowed;
 };
 
-/** Orders the types by exponent range. */
-const RANGE: Record<FloatDType, number> = { float16: 0, bfloat16: 1, float32: 1, float64: 2 };
+/** Doubles are rounded once, straight to float16. */
+const doublesToFloat16 = (values: Float64Array, output: Uint8Array): number => {
+  const target = halves(output);
+  let overflowed = 0;
+  for (let i = 0; i < values.length; i++) {
+    const half = numberToFloat16(values[i]!);
+    target[i] = half;
+    if ((half & 0x7fff) === 0x7c00 && Math.abs(values[i]!) !== Infinity) overflowed++;
+  }
+  return overflowed;
+};
+
+const toFloat32 = (values: Float32Array | Float64Array, target: Float32Array): number => {
+  target.set(values);
+  if (values instanceof Float32Array) return 0;
+  let overflowed = 0;
+  for (let i = 0; i < values.length; i++) {
+    if (Math.abs(target[i]!) === Infinity && Math.abs(values[i]!) !== Infinity) overflowed++;
+  }
+  return overflowed;
+};
+
+/** Writes values as a float type; gives how many finite ones became infinite. */
+const ENCODE: Record<FloatDType, (values: Float32Array | Float64Array, output: Uint8Array) => number> = {
+  float16: (values, output) =>
+    values instanceof Float64Array
+      ? doublesToFloat16(values, output)
+      : toHalves(values, output, float16FromFloat32Bits, 0x7c00),
+  // A double goes through float32, as in PyTorch.
+  bfloat16: (values, output) => {
+    const narrow = values instanceof Float64Array ? new Float32Array(values.length) : values;
+    const lost = narrow === values ? 0 : toFloat32(values, narrow);
+    return lost + toHalves(narrow, output, bfloat16FromFloat32Bits, 0x7f80);
+  },
+  float32: (values, output) => toFloat32(values, singles(output)),
+  float64: (values, output) => {
+    doubles(output).set(values);
+    return 0;
+  },
+};
 
 /**
  * The tensor with its elements cast to another float type when they are read.
@@ -106,14 +133,9 @@ export const castTensor = (tensor: Tensor, to: FloatDType, tally?: CastTally): T
   const { dtype, dims } = tensor;
   if (dtype === to) return tensor;
   if (!isFloatDType(dtype)) throw new OrthoError('dtype/unsupported', `${dtype} cannot be cast to ${to}`);
-  const mayOverflow = tally !== undefined && RANGE[to] < RANGE[dtype];
-  const mayRoundOver = tally !== undefined && dtype === 'float32' && to === 'bfloat16';
   const convert = (input: Uint8Array, output: Uint8Array): void => {
-    const values = READERS[dtype](input);
-    WRITERS[to](values, output, dtype === 'float64');
-    if (tally !== undefined && (mayOverflow || mayRoundOver)) {
-      tally.overflowed += countOverflows(values, output, to);
-    }
+    const overflowed = ENCODE[to](DECODE[dtype](input), output);
+    if (tally !== undefined) tally.overflowed += overflowed;
   };
   const data = new ConvertedSource(tensor.data, byteLengthOf(dtype, 1), byteLengthOf(to, 1), convert);
   return { dtype: to, dims, data };

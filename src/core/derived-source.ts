@@ -72,9 +72,9 @@ export const contiguousStrides = (dims: readonly number[]): number[] => {
 
 /** Whether these strides are row-major, whatever they say about axes of size 1. */
 export const isContiguous = (dims: readonly number[], strides: readonly number[]): boolean => {
+  if (dims.includes(0)) return true;
   let step = 1;
   for (let axis = dims.length - 1; axis >= 0; axis--) {
-    if (dims[axis] === 0) return true;
     if (dims[axis] === 1) continue;
     if (strides[axis] !== step) return false;
     step *= dims[axis]!;

@@ -11,6 +11,7 @@ import {
   PickleSet,
   PickleTuple,
   type PickleValue,
+  textOf,
 } from './pickle-values.ts';
 import type { Json } from './state-dict.ts';
 import { RefusedTensor, StorageRecord, TensorRecord, tensorFromRecord } from './torch-tensor.ts';
@@ -70,8 +71,7 @@ export const toJson = (root: PickleValue, hidden: ReadonlyMap<PickleValue, strin
         shown.push(['…', `${size - MAX_ITEMS} more`]);
         break;
       }
-      const name =
-        key instanceof PickleTuple ? JSON.stringify(convert(key, depth + 1)) : String(scalarKey(key));
+      const name = key instanceof PickleTuple ? JSON.stringify(convert(key, depth + 1)) : textOf(key);
       shown.push([name, convert(value, depth + 1)]);
     }
     return shown;
@@ -122,13 +122,6 @@ export const toJson = (root: PickleValue, hidden: ReadonlyMap<PickleValue, strin
   };
   return convert(root, 0);
 };
-
-const scalarKey = (key: PickleValue): string =>
-  key instanceof PickleGlobal
-    ? key.qualified
-    : typeof key === 'object' && key !== null
-      ? 'object'
-      : String(key);
 
 /** An object with exactly these own keys, `__proto__` included. */
 const record = (parts: readonly [string, Json][]): Json => {

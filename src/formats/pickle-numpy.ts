@@ -8,7 +8,7 @@ import { dtypeInfo } from '../core/dtype.ts';
 import { type ByteSource, BytesSource } from '../core/source.ts';
 import { type Tensor, tensorArray, tensorOf, toFloat32 } from '../core/tensor.ts';
 import { dtypeFromNumpyCode } from './numpy-dtype.ts';
-import { PickleTuple, type PickleValue } from './pickle-values.ts';
+import { PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
 
 /** `numpy.dtype(code)`; BUILD sets the byte order. */
 export class NumpyDType {
@@ -82,7 +82,7 @@ export const fillNumpyArray = (
   }
   const dims = shape.items.map((dim) => {
     if (typeof dim === 'number' && Number.isSafeInteger(dim) && dim >= 0) return dim;
-    throw invalid(`a numpy array whose shape holds ${String(dim)}`);
+    throw invalid(`a numpy array whose shape holds ${textOf(dim)}`);
   });
   const expected = dims.reduce((product, dim) => product * dim, dtypeInfo(dtype).bits / 8);
   if (expected !== bytes.length) {

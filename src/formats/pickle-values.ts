@@ -71,6 +71,21 @@ export class PickleObject {
   }
 }
 
+/** Letters of a key or value that a message or path shows. */
+const MAX_SHOWN = 200;
+
+/**
+ * A short text for any value, for messages and paths. Containers are only named: turning an array of the pickle into
+ * text by JavaScript's own rules would follow every shared reference, which can take forever.
+ */
+export const textOf = (value: PickleValue | undefined): string => {
+  if (value === null) return 'None';
+  if (value instanceof PickleGlobal) return textOf(value.qualified);
+  if (typeof value === 'object') return Array.isArray(value) ? 'list' : value.constructor.name;
+  const text = String(value);
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+};
+
 /** The values inside a container, for walkers; empty for everything that contains nothing. */
 export function* childrenOf(value: PickleValue): Generator<PickleValue> {
   if (Array.isArray(value)) yield* value as PickleValue[];

@@ -13,19 +13,29 @@
  * state_dict, model_state_dict, model, net, network, module, weights, params, and the top level, before other names;
  * then file order.
  */
+import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { toJson } from './pickle-json.ts';
 import { NumpyArray } from './pickle-numpy.ts';
-import { PickleDict, PickleObject, PickleSet, PickleTuple, type PickleValue } from './pickle-values.ts';
+import {
+  PickleDict,
+  PickleObject,
+  PickleSet,
+  PickleTuple,
+  type PickleValue,
+  textOf,
+} from './pickle-values.ts';
 import type { Json, StateDict, WeightTensor } from './state-dict.ts';
 import { RefusedTensor, TensorRecord, tensorFromRecord } from './torch-tensor.ts';
 
 /** How deep state dicts are looked for; Lightning and mmcv nest three levels. */
 const MAX_DEPTH = 16;
 /** How deep the modules of one pickled model nest, and how many there are, shared ones counted each time. */
-const MAX_MODULE_DEPTH = 200;
-const MAX_MODULES = 200_000;
+const MAX_MODULE_DEPTH = 100;
+const MAX_MODULES = 100_000;
+/** Letters of all keys of one module together. */
+const MAX_KEY_LETTERS = 16 * 1024 * 1024;
 
 type TensorLike = TensorRecord | RefusedTensor | NumpyArray;
 const isTensor = (value: PickleValue | undefined): value is TensorLike =>
@@ -77,6 +87,7 @@ const tensorsOfModule = (root: PickleObject): Map<string, TensorLike> => {
     { module: root, prefix: '', leave: false, depth: 0 },
   ];
   let visited = 0;
+  let letters = 0;
   for (let step = steps.pop(); step !== undefined && visited < MAX_MODULES; step = steps.pop()) {
     const { module, prefix, leave, depth } = step;
     if (leave) {
@@ -86,26 +97,32 @@ const tensorsOfModule = (root: PickleObject): Map<string, TensorLike> => {
     if (open.has(module) || depth > MAX_MODULE_DEPTH) continue;
     open.add(module);
     visited++;
+    letters += prefix.length;
+    if (letters > MAX_KEY_LETTERS) {
+      throw new OrthoError('file/limit', 'the keys of the pickled model are too long', {
+        hint: 'no real module nests like this; the file is hostile',
+      });
+    }
     steps.push({ module, prefix, leave: true, depth });
     const skipped = module.attribute('_non_persistent_buffers_set');
     const hidden = new Set(skipped instanceof PickleSet ? skipped.items : []);
     for (const [name, value] of dictOf(module.attribute('_parameters')) ?? []) {
-      if (isTensor(value)) tensors.set(`${prefix}${String(name)}`, value);
+      if (isTensor(value)) tensors.set(`${prefix}${textOf(name)}`, value);
     }
     for (const [name, value] of dictOf(module.attribute('_buffers')) ?? []) {
-      if (isTensor(value) && !hidden.has(name)) tensors.set(`${prefix}${String(name)}`, value);
+      if (isTensor(value) && !hidden.has(name)) tensors.set(`${prefix}${textOf(name)}`, value);
     }
     const children = [...(dictOf(module.attribute('_modules')) ?? [])].reverse();
     for (const [name, child] of children) {
       if (!isModule(child)) continue;
-      steps.push({ module: child, prefix: `${prefix}${String(name)}.`, leave: false, depth: depth + 1 });
+      steps.push({ module: child, prefix: `${prefix}${textOf(name)}.`, leave: false, depth: depth + 1 });
     }
   }
   return tensors;
 };
 
 const join = (path: string, key: PickleValue): string =>
-  path === '' ? String(key) : `${path}.${String(key)}`;
+  path === '' ? textOf(key) : `${path}.${textOf(key)}`;
 
 /** Every state dict under `root`, in file order. */
 const findAll = (
@@ -254,7 +271,7 @@ export const contentOf = (root: PickleValue, label: string): TorchContent => {
   if (top !== undefined) {
     for (const [key, value] of top) {
       if (claimed.get(value) === 'state dict' || (claimed.has(root) && isTensor(value))) continue;
-      metadata.set(String(key), toJson(value, claimed));
+      metadata.set(textOf(key), toJson(value, claimed));
     }
   }
   return { stateDicts, metadata, findings, hasModule };

@@ -20,6 +20,7 @@ import {
   PickleSet,
   PickleTuple,
   type PickleValue,
+  textOf,
 } from './pickle-values.ts';
 import {
   type ElementKind,
@@ -94,7 +95,7 @@ const tensorV3: Call = (
   [storage = null, offset = null, size = null, stride = null, , , type, metadata],
   machine,
 ) => {
-  const name = type instanceof PickleGlobal && type.module === 'torch' ? type.name : String(type);
+  const name = type instanceof PickleGlobal && type.module === 'torch' ? type.name : textOf(type);
   const dtype = TORCH_DTYPES.get(name);
   if (dtype === undefined)
     return new RefusedTensor(`a tensor of torch.${name}`, 'save it as another dtype in Python');
@@ -130,7 +131,7 @@ const bytesFrom: Call = ([value, encoding], machine) => {
   if (encoding !== undefined) return latin1Bytes([value], machine);
   const items = itemsOf(value, machine);
   machine.charge(items.length);
-  return Uint8Array.from(items, Number);
+  return Uint8Array.from(items, (item) => (typeof item === 'number' ? item : 0));
 };
 
 const numpyFromBuffer: Call = ([bytes, type, shape, order], machine) => {
@@ -175,7 +176,7 @@ const PATH_CLASSES = ['Path', 'PosixPath', 'PurePath', 'PurePosixPath', 'Windows
 const PATH_CALLS: [string, Call][] = ['pathlib', 'pathlib._local'].flatMap((module) =>
   PATH_CLASSES.map((name): [string, Call] => [
     `${module}.${name}`,
-    (args) => args.map(String).join('/').replace(/^\/+/, '/'),
+    (args) => args.map(textOf).join('/').replace(/^\/+/, '/'),
   ]),
 );
 const INERT_CALLS: [string, Call][] = ['datetime', 'date', 'time', 'timedelta', 'timezone'].map((name) => [
@@ -217,7 +218,15 @@ const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
   ],
   ['torch.serialization._get_layout', ([name]) => (typeof name === 'string' ? name : 'torch.strided')],
   ['torch.Size', ([from], m) => new PickleTuple(from === undefined ? [] : itemsOf(from, m))],
-  ['torch.device', (args) => args.filter((part) => part !== null).join(':')],
+  [
+    'torch.device',
+    (args) =>
+      args
+        .slice(0, 2)
+        .filter((part) => part !== null)
+        .map(textOf)
+        .join(':'),
+  ],
   ['_codecs.encode', latin1Bytes],
   ['copyreg._reconstructor', reconstructed],
   ['copy_reg._reconstructor', reconstructed],
@@ -253,7 +262,7 @@ export class TorchHost implements PickleHost {
     if (isForbidden(value)) {
       throw new OrthoError(
         'checkpoint/refused-global',
-        `${machine.reader.label}: the pickle names ${JSON.stringify(value.qualified)}, which no weights need`,
+        `${machine.reader.label}: the pickle names ${JSON.stringify(textOf(value))}, which no weights need`,
         {
           hint: 'the file tries to run code when it is loaded; nothing of it was run here. Do not load it in Python',
         },
@@ -302,7 +311,7 @@ export class TorchHost implements PickleHost {
   findings(label: string): Finding[] {
     const names = [...new Set(this.calls.map((call) => call.name))];
     if (names.length === 0) return [];
-    const shown = names.slice(0, 5).join(', ');
+    const shown = names.slice(0, 5).map(textOf).join(', ');
     return [
       {
         level: 'warning',
@@ -319,7 +328,7 @@ export class TorchHost implements PickleHost {
     if (first === undefined) return;
     throw new OrthoError(
       'checkpoint/refused-global',
-      `${first.label}: the pickle calls ${JSON.stringify(first.name)} (byte ${first.position}), which is not on the allow-list`,
+      `${first.label}: the pickle calls ${JSON.stringify(textOf(first.name))} (byte ${first.position}), which is not on the allow-list`,
       {
         hint: 'nothing of it was run; load it in Python only if you trust it, and save its state_dict() alone',
       },

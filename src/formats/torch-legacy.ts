@@ -8,7 +8,7 @@ import type { Finding } from '../core/report.ts';
 import { type FileSource, SliceSource } from '../core/source.ts';
 import { type PickleMachine, unpickle } from './pickle.ts';
 import { PickleReader } from './pickle-reader.ts';
-import { PickleDict, PickleGlobal, PickleTuple, type PickleValue } from './pickle-values.ts';
+import { PickleDict, PickleGlobal, PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
 import type { WeightFile } from './state-dict.ts';
 import { contentOf } from './torch-content.ts';
 import { storageKindOf, TorchHost } from './torch-globals.ts';
@@ -26,6 +26,9 @@ const PROTOCOL_VERSION = 1001;
 /** The object's pickle ends long before this; the storages behind it are not limited. */
 const MAX_PICKLE = 64 * 1024 * 1024;
 
+/** Storage keys are addresses in decimal. */
+const MAX_KEY = 256;
+
 class LegacyStorages {
   readonly records = new Map<string, StorageRecord>();
 
@@ -37,9 +40,10 @@ class LegacyStorages {
     if (tag !== 'storage' || items.length < 5) throw machine.invalid('a persistent id that is no storage');
     const kind = storageKindOf(type);
     if (kind === undefined) throw machine.invalid('a storage of an unknown class');
-    if (typeof key !== 'string') throw machine.invalid('a storage whose key is no string');
+    if (typeof key !== 'string' || key.length > MAX_KEY)
+      throw machine.invalid('a storage without a usable key');
     if (typeof elements !== 'number' || !Number.isSafeInteger(elements * kind.bytes) || elements < 0) {
-      throw machine.invalid(`storage "${key}" of ${String(elements)} elements`);
+      throw machine.invalid(`storage "${key}" of ${textOf(elements)} elements`);
     }
     const known = this.records.get(key);
     const record = known ?? new StorageRecord(key, kind, elements, false);
@@ -62,7 +66,7 @@ class LegacyStorages {
       throw machine.invalid('a malformed storage view');
     }
     if (offset + elements > root.elements) throw machine.invalid(`a view that leaves storage "${root.key}"`);
-    const name = `${root.key}/${String(key)}`;
+    const name = `${root.key}/${textOf(key)}`;
     const record = this.views.get(name)?.record ?? new StorageRecord(name, root.kind, elements, false);
     this.views.set(name, { record, root, offset });
     return record;
@@ -91,7 +95,7 @@ const placeStorages = (
   for (const key of keys as PickleValue[]) {
     const record = typeof key === 'string' ? storages.records.get(key) : undefined;
     if (record === undefined)
-      throw invalid(`storage ${JSON.stringify(String(key))} is listed but nothing uses it`);
+      throw invalid(`storage ${JSON.stringify(textOf(key))} is listed but nothing uses it`);
     if (record.data !== undefined) throw invalid(`storage "${record.key}" is listed twice`);
     if (at + 8 > source.size) throw invalid(`it ends before storage "${record.key}"`);
     const count = int64(source.read(at, 8));
@@ -161,7 +165,7 @@ export const openTorchLegacy = (source: FileSource): WeightFile => {
   if (version !== PROTOCOL_VERSION) {
     throw new OrthoError(
       'checkpoint/unsupported',
-      `${label}: legacy protocol ${String(version)} (1001 is known)`,
+      `${label}: legacy protocol ${textOf(version)} (1001 is known)`,
     );
   }
   checkSystem(next('system info'), label);

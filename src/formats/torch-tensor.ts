@@ -8,7 +8,7 @@ import { type DType, dtypeInfo } from '../core/dtype.ts';
 import { OrthoError } from '../core/errors.ts';
 import { type ByteSource, SliceSource } from '../core/source.ts';
 import type { Tensor } from '../core/tensor.ts';
-import { PickleTuple, type PickleValue } from './pickle-values.ts';
+import { PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
 
 /** Dimensions of one tensor (torch allows 64). */
 const MAX_RANK = 64;
@@ -155,7 +155,7 @@ const listOf = (value: PickleValue, invalid: (message: string) => Error, what: s
   if (items.length > MAX_RANK) throw invalid(`a tensor of ${items.length} dimensions (at most ${MAX_RANK})`);
   return items.map((item) => {
     if (typeof item === 'number' && Number.isInteger(item) && item >= 0) return item;
-    throw invalid(`a tensor whose ${what} holds ${String(item)}`);
+    throw invalid(`a tensor whose ${what} holds ${textOf(item)}`);
   });
 };
 
@@ -188,7 +188,7 @@ export const makeTensor = (
   }
   const { offset } = args;
   if (typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < 0) {
-    throw invalid(`a tensor with storage offset ${String(offset)}`);
+    throw invalid(`a tensor with storage offset ${textOf(offset)}`);
   }
   const dtype = args.dtype ?? storage.kind.dtype;
   if (dtype === undefined) {

@@ -8,7 +8,7 @@ import type { Finding } from '../core/report.ts';
 import { type FileSource, SliceSource } from '../core/source.ts';
 import { type PickleMachine, unpickle } from './pickle.ts';
 import { PickleReader } from './pickle-reader.ts';
-import { PickleTuple, type PickleValue } from './pickle-values.ts';
+import { PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
 import type { WeightFile } from './state-dict.ts';
 import { contentOf } from './torch-content.ts';
 import { storageKindOf, TorchHost } from './torch-globals.ts';
@@ -20,7 +20,7 @@ const MAX_PICKLE = 64 * 1024 * 1024;
 /** A deflated storage lives in memory once it is read; PyTorch itself never deflates storages. */
 const MAX_INFLATED_STORAGE = 16 * 1024 * 1024;
 const MAX_STORAGE_RATIO = 100;
-const STORAGE_KEY = /^[A-Za-z0-9_.-]+$/;
+const STORAGE_KEY = /^[A-Za-z0-9_.-]{1,256}$/;
 
 const rootOf = (archive: ZipArchive, label: string): string => {
   const roots = new Set([...archive.entries.keys()].map((name) => name.slice(0, name.indexOf('/') + 1)));
@@ -61,10 +61,10 @@ class Storages {
     const kind = storageKindOf(type);
     if (kind === undefined) throw machine.invalid('a storage of an unknown class');
     if (typeof key !== 'string' || !STORAGE_KEY.test(key)) {
-      throw machine.invalid(`a storage with the key ${JSON.stringify(key)}`);
+      throw machine.invalid(`a storage with the key ${JSON.stringify(textOf(key))}`);
     }
     if (typeof elements !== 'number' || !Number.isSafeInteger(elements * kind.bytes) || elements < 0) {
-      throw machine.invalid(`storage "${key}" of ${String(elements)} elements`);
+      throw machine.invalid(`storage "${key}" of ${textOf(elements)} elements`);
     }
     const known = this.#records.get(key);
     if (known !== undefined) {

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { BytesSource } from '../../src/core/source.ts';
+import { float32Tensor, int64Tensor, tensorBytes, tensorOf, toFloat32 } from '../../src/core/tensor.ts';
+import { readSafetensors, safetensorsChunks } from '../../src/formats/safetensors.ts';
+
+const bytesOf = (...parts: Parameters<typeof safetensorsChunks>): Buffer =>
+  Buffer.concat([...safetensorsChunks(...parts)].map((chunk) => Buffer.from(chunk)));
+
+/** A file with this header and this much data. */
+const fileOf = (header: string, data = 0): BytesSource => {
+  const json = Buffer.from(header);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  return new BytesSource(Buffer.concat([length, json, Buffer.alloc(data)]));
+};
+const codeOf = (source: BytesSource): string => {
+  try {
+    readSafetensors(source);
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+  return 'none';
+};
+
+describe('writing', () => {
+  const tensors = new Map([
+    ['b', float32Tensor([2], [1, 2])],
+    ['half', tensorOf('bfloat16', [1], Uint8Array.of(1, 2))],
+    ['a', int64Tensor([1, 1], [7])],
+    ['a.float', float32Tensor([0, 3], [])],
+  ]);
+  it('reads back what it wrote', () => {
+    const { tensors: back, metadata } = readSafetensors(
+      new BytesSource(bytesOf(tensors, new Map([['format', 'pt']]))),
+    );
+    expect(Object.fromEntries(metadata)).toEqual({ format: 'pt' });
+    for (const [name, { dtype, dims, data }] of tensors) {
+      const got = back.get(name)!;
+      expect([name, got.dtype, got.dims]).toEqual([name, dtype, dims]);
+      expect([...tensorBytes(got)]).toEqual([...data.read(0, data.size)]);
+    }
+  });
+  it('orders by element size, then name, and pads the header to 8', () => {
+    const bytes = bytesOf(tensors);
+    expect([...readSafetensors(new BytesSource(bytes)).tensors.keys()]).toEqual([
+      'a',
+      'a.float',
+      'b',
+      'half',
+    ]);
+    expect(Number(bytes.readBigUInt64LE()) % 8).toBe(0);
+    const shuffled = new Map([...tensors].reverse());
+    expect(bytesOf(shuffled).equals(bytes)).toBe(true);
+  });
+  it('keeps names that JavaScript knows', () => {
+    const odd = new Map([
+      ['__proto__', float32Tensor([1], [1])],
+      ['constructor', float32Tensor([1], [2])],
+      ['1', float32Tensor([1], [3])],
+    ]);
+    const back = readSafetensors(new BytesSource(bytesOf(odd))).tensors;
+    expect([...odd.keys()].map((key) => toFloat32(back.get(key)!)[0])).toEqual([1, 2, 3]);
+  });
+  it('refuses types the format lacks', () => {
+    expect(() => bytesOf(new Map([['c', tensorOf('complex128', [1], new Uint8Array(16))]]))).toThrow(
+      expect.objectContaining({ code: 'dtype/unsupported' }),
+    );
+  });
+});
+
+describe('refusing', () => {
+  const f32 = (from: number, to: number, shape = '[1]') =>
+    `{"dtype":"F32","shape":${shape},"data_offsets":[${from},${to}]}`;
+  it.each<[string, BytesSource, string]>([
+    ['a sound file', fileOf(`{"a":${f32(0, 4)},"b":${f32(4, 8)}}`, 8), 'none'],
+    ['an empty one', fileOf('{}'), 'none'],
+    ['a hole', fileOf(`{"a":${f32(0, 4)},"b":${f32(8, 12)}}`, 12), 'safetensors/invalid'],
+    ['an overlap', fileOf(`{"a":${f32(0, 4)},"b":${f32(2, 6)}}`, 6), 'safetensors/invalid'],
+    ['bytes left over', fileOf(`{"a":${f32(0, 4)}}`, 5), 'safetensors/invalid'],
+    ['data cut off', fileOf(`{"a":${f32(0, 4)}}`, 3), 'safetensors/invalid'],
+    ['a range of another size', fileOf(`{"a":${f32(0, 4, '[2]')}}`, 4), 'safetensors/invalid'],
+    ['a reversed range', fileOf(`{"a":${f32(4, 0)}}`, 4), 'safetensors/invalid'],
+    ['a negative shape', fileOf(`{"a":${f32(0, 4, '[-1]')}}`, 4), 'safetensors/invalid'],
+    [
+      'a shape that overflows',
+      fileOf(`{"a":${f32(0, 0, '[9007199254740991,2]')}}`, 0),
+      'safetensors/invalid',
+    ],
+    ['a fractional shape', fileOf(`{"a":${f32(0, 4, '[0.5]')}}`, 4), 'safetensors/invalid'],
+    [
+      'an unknown type',
+      fileOf('{"a":{"dtype":"F7","shape":[1],"data_offsets":[0,1]}}', 1),
+      'dtype/unsupported',
+    ],
+    ['a list', fileOf('[]'), 'safetensors/invalid'],
+    ['no JSON', fileOf('{"a":'), 'safetensors/invalid'],
+    ['no UTF-8', new BytesSource(Buffer.from('\x02\0\0\0\0\0\0\0\xff\xfe', 'latin1')), 'safetensors/invalid'],
+    [
+      'a header longer than the file',
+      new BytesSource(Buffer.from('\xff\0\0\0\0\0\0\0{}', 'latin1')),
+      'safetensors/invalid',
+    ],
+    ['nothing', new BytesSource(new Uint8Array(3)), 'safetensors/invalid'],
+  ])('%s', (_, source, code) => {
+    expect(codeOf(source)).toBe(code);
+  });
+});
