@@ -45,14 +45,18 @@ const BYTES: Partial<
   float8e8m0: { nans: [0xff], infinities: [] },
 };
 
-/** A view of whole words; copies only where the bytes are not aligned. */
-const words = <T>(
-  Words: { new (buffer: ArrayBufferLike, offset: number, length: number): T; BYTES_PER_ELEMENT: number },
-  chunk: Uint8Array,
-): T => {
-  const size = Words.BYTES_PER_ELEMENT;
-  const bytes = chunk.byteOffset % size === 0 ? chunk : chunk.slice();
-  return new Words(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / size));
+/** Bytes that are looked at together: they stay in the processor's cache. */
+const CHUNK = 1 << 17;
+
+/** Aligned memory for chunks that are not. */
+let aligned: Uint8Array | undefined;
+
+/** The chunk where its words are aligned, or a copy that is (valid until the next one). */
+const align = (chunk: Uint8Array): Uint8Array => {
+  if (chunk.byteOffset % 4 === 0) return chunk;
+  aligned ??= new Uint8Array(CHUNK);
+  aligned.set(chunk);
+  return aligned.subarray(0, chunk.length);
 };
 
 const countBytes = (
@@ -60,26 +64,35 @@ const countBytes = (
   patterns: { readonly nans: readonly number[]; readonly infinities: readonly number[] },
 ): FloatCensus => {
   const seen = new Float64Array(256);
-  for (const chunk of chunksOf(data)) for (const byte of chunk) seen[byte] = seen[byte]! + 1;
+  for (const chunk of chunksOf(data, CHUNK)) for (const byte of chunk) seen[byte] = seen[byte]! + 1;
   const total = (bytes: readonly number[]): number => bytes.reduce((sum, byte) => sum + seen[byte]!, 0);
   return { subnormals: 0, nans: total(patterns.nans), infinities: total(patterns.infinities) };
 };
 
+/**
+ * Lanes whose exponent is all zeros or all ones: with 1 added to it, all of its upper bits are zero. Words are signed so
+ * that they stay small integers.
+ */
 const countLanes = (data: ByteSource, { bits, exponent, fraction }: Lane): FloatCensus => {
   let subnormals = 0;
   let nans = 0;
   let infinities = 0;
-  for (const chunk of chunksOf(data)) {
-    const lanes: Uint16Array | Uint32Array =
-      bits === 16 ? words(Uint16Array, chunk) : words(Uint32Array, chunk);
-    const step = bits === 64 ? 2 : 1;
-    for (let i = step - 1; i < lanes.length; i += step) {
+  const step = bits === 64 ? 2 : 1;
+  const unit = (exponent & -exponent) | 0;
+  const upper = exponent & ~unit;
+  for (const chunk of chunksOf(data, CHUNK)) {
+    const { buffer, byteOffset, length } = align(chunk);
+    const lanes: Int16Array | Int32Array =
+      bits === 16
+        ? new Int16Array(buffer, byteOffset, length >> 1)
+        : new Int32Array(buffer, byteOffset, length >> 2);
+    const { length: count } = lanes;
+    for (let i = step - 1; i < count; i += step) {
       const lane = lanes[i]!;
-      const power = lane & exponent;
-      if (power !== 0 && power !== exponent) continue;
-      const rest = (lane & fraction) !== 0 || (step === 2 && lanes[i - 1] !== 0);
-      if (power === 0) subnormals += rest ? 1 : 0;
-      else if (rest) nans++;
+      if (((lane + unit) & upper) !== 0) continue;
+      const hasFraction = (lane & fraction) !== 0 || (step === 2 && lanes[i - 1] !== 0);
+      if ((lane & exponent) === 0) subnormals += hasFraction ? 1 : 0;
+      else if (hasFraction) nans++;
       else infinities++;
     }
   }

@@ -6,12 +6,13 @@ import { extname } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
 import { createReport, type Finding, type Report } from '../core/report.ts';
 import { type ByteSource, BytesSource, FileSource } from '../core/source.ts';
+import type { Summary } from '../inspect/summary.ts';
 import type { ModelProto } from '../proto/schema.ts';
 import type { InspectData } from '../report/schemas/inspect.ts';
-import { subjectOf } from './subject.ts';
+import { HASH_LIMIT, sha256Of } from './subject.ts';
 
 export interface InspectOptions {
-  /** Run the full checker over weights too (checksums of their records). */
+  /** Run the full checker, over weights too (checksums of their records). */
   readonly check?: boolean;
   /** Count special values however large the weights are. */
   readonly stats?: boolean;
@@ -48,19 +49,32 @@ const decode = async (source: ByteSource, path: string): Promise<ModelProto> => 
   }
 };
 
+/** Runs the whole checker on a model that can be decoded. */
+const checkInFull = async (
+  proto: ModelProto,
+  path: string,
+  censusLimit: number | undefined,
+): Promise<Summary> => {
+  const { checkProto } = await import('../inspect/check.ts');
+  const checked = checkProto(proto, { path, ...(censusLimit !== undefined && { censusLimit }) });
+  checked.model?.close();
+  return checked;
+};
+
 const inspectModel = async (
   source: ByteSource,
   path: string,
-  { stats = false }: InspectOptions,
+  { check = false, stats = false }: InspectOptions,
 ): Promise<{ data: InspectData; findings: readonly Finding[] }> => {
-  const proto = await decode(source, path);
-  const [{ checkProto }, { inspectOnnx }] = await Promise.all([
-    import('../inspect/check.ts'),
+  const [proto, { inspectOnnx }, { summarise }] = await Promise.all([
+    decode(source, path),
     import('../inspect/onnx.ts'),
+    import('../inspect/summary.ts'),
   ]);
-  const checked = checkProto(proto, { path, ...(stats && { censusLimit: Number.POSITIVE_INFINITY }) });
-  checked.model?.close();
-  return { data: inspectOnnx(proto, checked), findings: checked.findings };
+  const censusLimit = stats ? Number.POSITIVE_INFINITY : undefined;
+  const quick = check ? undefined : summarise(proto, path, censusLimit);
+  const summary = quick ?? (await checkInFull(proto, path, censusLimit));
+  return { data: inspectOnnx(proto, summary), findings: summary.findings };
 };
 
 const inspectWeightFile = async (
@@ -117,9 +131,10 @@ export const inspectFile = async (
   path: string,
   options: InspectOptions = {},
 ): Promise<Report<'inspect', InspectData>> => {
-  const subject = subjectOf(path, { hash: options.hash ?? false });
   const { source, close } = openSource(path);
   try {
+    const isHashed = options.hash === true || source.size <= HASH_LIMIT;
+    const subject = { file: path, sha256: isHashed ? sha256Of(source) : null, bytes: source.size };
     const isWeights = looksLikeWeights(source) && !(options.check && isNamedOnnx(path));
     const { data, findings } = isWeights
       ? await inspectWeightFile(path, options)

@@ -7,7 +7,7 @@ import type { Subject } from '../core/report.ts';
 import { type ByteSource, chunksOf, FileSource } from '../core/source.ts';
 
 /** Files above this size are hashed only when asked. */
-const HASH_LIMIT = 64 * 1024 * 1024;
+export const HASH_LIMIT = 64 * 1024 * 1024;
 
 /** Hex sha256 of a source, read in pieces. */
 export const sha256Of = (source: ByteSource): string => {
