@@ -6,13 +6,12 @@ import { byteLengthOf, dtypeInfo } from '../../core/dtype.ts';
 import { OrthoError } from '../../core/errors.ts';
 import type { Node } from '../../ir/node.ts';
 import { type Dim, tensorType, type ValueType } from '../../ir/type.ts';
-import { type Schema, schemaOf } from '../schemas.ts';
 import { Call, Failure, MAX_RANK } from './call.ts';
 import { isKnown, isStatic, showShape } from './dims.ts';
 import { countMacs } from './macs.ts';
-import { isComplete } from './partial.ts';
+import { isComplete, smallOutput } from './partial.ts';
 import { evaluatorOf, ruleOf } from './rules.ts';
-import type { Constancy, InferContext } from './types.ts';
+import type { Constancy, InferContext, PartialTensor } from './types.ts';
 
 /**
  * A node whose inputs are all constants is reported when its result takes more bytes than this and more than
@@ -82,24 +81,7 @@ const typesOf = (call: Call): readonly (ValueType | undefined)[] => {
   }
   const rule = ruleOf(node.domain, node.op);
   if (rule) return rule(call);
-  const lookup = schemaOf(node.domain, node.op, call.opset);
-  const bound = lookup.status === 'found' ? typesFromSchema(call, lookup.schema) : [];
-  return node.outputs.map((output, i) => context.declaredOf(output) ?? bound[i]);
-};
-
-/** Element types as the schema ties them: an output of type T has the element type of an input of type T. */
-const typesFromSchema = (call: Call, schema: Schema): (ValueType | undefined)[] => {
-  const bound = new Map<string, ValueType>();
-  call.node.inputs.forEach((_, i) => {
-    const formal = schema.inputs[Math.min(i, schema.inputs.length - 1)];
-    const type = call.type(i);
-    if (formal && type && !bound.has(formal.type)) bound.set(formal.type, type);
-  });
-  return call.node.outputs.map((_, i) => {
-    const formal = schema.outputs[Math.min(i, schema.outputs.length - 1)];
-    const type = formal && bound.get(formal.type);
-    return type?.kind === 'tensor' ? tensorType(type.dtype) : undefined;
-  });
+  return node.outputs.map((output) => context.declaredOf(output));
 };
 
 /** Dimensions that no tensor can have become unknown, and are reported. */
@@ -119,8 +101,8 @@ const normalizeType = (
     return tensorType(type.dtype);
   }
   if (shape.every((dim) => !isKnown(dim) || (dim >= 0 && Number.isSafeInteger(dim)))) {
-    if (!Number.isSafeInteger(shape.reduce<number>((a, dim) => a * (isKnown(dim) ? dim || 1 : 1), 1)))
-      oversize();
+    const count = shape.includes(0) ? 0 : shape.reduce<number>((a, dim) => a * (isKnown(dim) ? dim : 1), 1);
+    if (!Number.isSafeInteger(count)) oversize();
     return type;
   }
   const dims = shape.map((dim): Dim => {
@@ -144,7 +126,8 @@ const setValues = (call: Call, types: readonly (ValueType | undefined)[]): void 
   const evaluate = evaluatorOf(node.domain, node.op);
   if (evaluate === undefined || types.length === 0) return;
   try {
-    evaluate(call, types).forEach((known, i) => {
+    const values = types.every(isEmpty) ? types.map(emptyValue) : evaluate(call, types);
+    values.forEach((known, i) => {
       const output = node.outputs[i];
       if (known === undefined || output === undefined) return;
       context.setKnown(output, known);
@@ -155,6 +138,15 @@ const setValues = (call: Call, types: readonly (ValueType | undefined)[]): void 
   } catch (error) {
     reportError(call, error);
   }
+};
+
+const isEmpty = (type: ValueType | undefined): boolean =>
+  type?.kind === 'tensor' && isStatic(type.shape) && type.shape.includes(0);
+
+/** The value of an empty tensor, whatever its (perhaps huge) other dimensions are. */
+const emptyValue = (type: ValueType | undefined): PartialTensor | undefined => {
+  const out = smallOutput(type);
+  return out && { dtype: out.dtype, dims: out.dims, elements: [] };
 };
 
 const setConstancies = (call: Call, types: readonly (ValueType | undefined)[], oversized: boolean): void => {

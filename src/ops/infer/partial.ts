@@ -98,6 +98,8 @@ export const stridesOf = (dims: readonly number[]): number[] => {
 
 /** The flat index of every output element in an input, given the input offset of a step along each output axis. */
 export const gatherIndices = (dims: readonly number[], steps: readonly number[], start = 0): number[] => {
+  // A huge axis beside an empty one would be walked for nothing.
+  if (dims.includes(0)) return [];
   let indices = [start];
   dims.forEach((dim, axis) => {
     const step = steps[axis] as number;

@@ -4,19 +4,19 @@
  * resized axes, the smallest or largest of sizes / size. Source: the ONNX operator document of Resize-19.
  */
 import type { Dim, Shape } from '../../ir/type.ts';
-import type { Call } from './call.ts';
+import { type Call, toDim } from './call.ts';
 import { isKnown, unknownDims } from './dims.ts';
 import type { Rule, RuleTable } from './types.ts';
 
-/** One factor per axis, or undefined; a missing or empty input counts as absent. */
-const numbersOf = (call: Call, index: number): readonly (number | null)[] | undefined => {
-  if (!call.has(index)) return undefined;
-  const known = call.known(index);
-  if (known?.elements.length === 0 || call.shape(index)?.[0] === 0) return undefined;
-  return known?.elements.map((element) =>
-    typeof element === 'number' || typeof element === 'bigint' ? Number(element) : null,
-  );
+/** The elements of an input, or undefined; a missing or empty input counts as absent. */
+const elementsOf = (call: Call, index: number): readonly Dim[] | undefined => {
+  if (!call.has(index) || call.shape(index)?.[0] === 0) return undefined;
+  return call.known(index)?.elements.map(toDim) ?? call.knownDims(index);
 };
+
+/** Factors: whatever is not a number is unknown. */
+const numbersOf = (call: Call, index: number): readonly (number | null)[] | undefined =>
+  elementsOf(call, index)?.map((dim) => (isKnown(dim) ? dim : null));
 
 const scaled = (dim: Dim, scale: number | null | undefined): Dim => {
   if (scale === 1) return dim;
@@ -32,12 +32,7 @@ const checkScales = (call: Call, scales: readonly (number | null)[], count: numb
   }
 };
 
-const bySizes = (
-  call: Call,
-  shape: Shape,
-  axes: readonly number[],
-  sizes: readonly (number | null)[],
-): Dim[] => {
+const bySizes = (call: Call, shape: Shape, axes: readonly number[], sizes: readonly Dim[]): Dim[] => {
   if (sizes.length !== axes.length) {
     call.fail('rank-mismatch', `sizes has ${sizes.length} entries, expected ${axes.length}`);
   }
@@ -46,14 +41,14 @@ const bySizes = (
   if (policy === 'stretch') {
     axes.forEach((axis, i) => {
       const size = sizes[i] ?? null;
-      if (size !== null && size < 0) call.fail('attribute-range', `size ${size} is negative`);
+      if (isKnown(size) && size < 0) call.fail('attribute-range', `size ${size} is negative`);
       dims[axis] = size;
     });
     return dims;
   }
   const ratios = axes.map((axis, i) => {
     const [size, dim] = [sizes[i], dims[axis]];
-    return isKnown(dim) && typeof size === 'number' ? size / dim : null;
+    return isKnown(dim) && isKnown(size) ? size / dim : null;
   });
   const known = ratios.every((ratio) => ratio !== null) ? ratios : undefined;
   const scale = known && (policy === 'not_larger' ? Math.min(...known) : Math.max(...known));
@@ -72,18 +67,9 @@ const resize: Rule = (call) => {
   if (shape === undefined) return call.out(dtype, undefined);
   const given = call.opset >= 18 ? call.ints('axes') : undefined;
   const axes = given ? call.axes(given, shape.length) : shape.map((_, axis) => axis);
-  const sizes = call.opset < 11 ? undefined : numbersOf(call, 3);
+  const sizes = call.opset < 11 ? undefined : elementsOf(call, 3);
   const scales = numbersOf(call, call.opset < 11 ? 1 : 2);
   if (sizes) return call.out(dtype, bySizes(call, shape, axes, sizes));
-  // Sizes of unknown value (a symbol keeps its name through the shape arithmetic).
-  const symbolic = call.opset >= 11 && call.has(3) ? call.knownDims(3) : undefined;
-  if (symbolic && symbolic.length === axes.length) {
-    const dims: Dim[] = [...shape];
-    axes.forEach((axis, i) => {
-      dims[axis] = symbolic[i] ?? null;
-    });
-    return call.out(dtype, dims);
-  }
   if (scales === undefined) return call.out(dtype, unknownDims(shape.length));
   checkScales(call, scales, axes.length);
   const dims: Dim[] = [...shape];
