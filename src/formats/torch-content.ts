@@ -5,6 +5,7 @@
  * What counts as a state dict:
  *  - a dict with string keys, more than half of whose values are tensors, and none of whose values is one itself
  *    (so `{state_dict: {...}, best_acc: tensor}` is a checkpoint around a state dict);
+ *  - where nothing else is one: the tensors of the outermost dict, however few;
  *  - a pickled torch.nn.Module: its `_parameters` and persistent `_buffers`, through `_modules`;
  *  - a bare tensor, and the tensors of a list, under the names `tensor` and `0`, `1`, ….
  * Optimizer states (dicts with `state` and `param_groups`) are none.
@@ -67,16 +68,17 @@ const isModule = (value: PickleValue): value is PickleObject =>
 const isOptimizer = (entries: ReadonlyMap<PickleValue, PickleValue>): boolean =>
   entries.has('param_groups') && entries.has('state');
 
-/** The tensors of a dict with string keys, when they are most of it. */
+/** The tensors of a dict with string keys, when they are more than `share` of it. */
 const tensorsOfDict = (
   entries: ReadonlyMap<PickleValue, PickleValue>,
+  share = 0.5,
 ): Map<string, TensorLike> | undefined => {
   const tensors = new Map<string, TensorLike>();
   for (const [key, value] of entries) {
     if (typeof key !== 'string') return undefined;
     if (isTensor(value)) tensors.set(key, value);
   }
-  return tensors.size > 0 && tensors.size * 2 > entries.size ? tensors : undefined;
+  return tensors.size > entries.size * share ? tensors : undefined;
 };
 
 /** What torch's Module.state_dict() would list, in its order: parameters, buffers, then children. */
@@ -177,6 +179,12 @@ const findAll = (
         if (isContainer(inner)) work.push({ value: inner, path: join(path, key), depth: depth + 1 });
       }
     }
+  }
+  const outermost = found.length === 0 ? dictOf(root) : undefined;
+  const few = outermost === undefined ? undefined : tensorsOfDict(outermost, 0);
+  if (few !== undefined) {
+    claimed.set(root, 'state dict');
+    found.push({ path: '', entries: few });
   }
   return { found, hasModule, claimed };
 };

@@ -2,9 +2,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { chunksOf } from '../../src/core/source.ts';
+import { chunksOf, FileSource } from '../../src/core/source.ts';
 import { openWeights } from '../../src/formats/index.ts';
 import type { WeightFile } from '../../src/formats/state-dict.ts';
+import { openTorchZip } from '../../src/formats/torch-zip.ts';
+import { openZip } from '../../src/formats/zip.ts';
+import { checkpointFile, dict, int, storage, tensor } from '../support/torch-files.ts';
 
 const folder = new URL('../fixtures/checkpoints/', import.meta.url);
 const pathOf = (name: string): string => new URL(name, folder).pathname;
@@ -93,6 +96,27 @@ describe('shared storages', () => {
   });
 });
 
+describe('opening', () => {
+  /** Counts the bytes that are really read. */
+  class CountingSource extends FileSource {
+    count = 0;
+    override readInto(target: Uint8Array, offset: number): void {
+      this.count += target.length;
+      super.readInto(target, offset);
+    }
+  }
+  const size = 4_000_000;
+  const object = dict({ w: tensor(storage('0', size / 4), [size / 4], [1]), step: int(1) });
+  it('a zip checkpoint reads no storage', () => {
+    const source = new CountingSource(checkpointFile(object, { 0: new Uint8Array(size) }));
+    const file = openTorchZip(source, openZip(source, { label: 'x', code: 'checkpoint/invalid' }));
+    expect(source.size).toBeGreaterThan(size);
+    expect(source.count).toBeLessThan(200_000);
+    expect(file.stateDicts[0]?.tensors.get('w')?.data.size).toBe(size);
+    file.close();
+  });
+});
+
 describe('what a checkpoint says beside its tensors', () => {
   it('shows numbers, numpy scalars, arguments and dates as plain values', () => {
     withFile('training_ckpt.legacy.pth', ({ format, metadata, globals, findings, stateDicts }) => {
@@ -120,6 +144,20 @@ describe('what a checkpoint says beside its tensors', () => {
       expect(globals).toContain('argparse.Namespace');
       expect(findings).toEqual([]);
     });
+  });
+  it('takes a dict with few tensors for a state dict only where there is no other', () => {
+    const w = tensor(storage('0', 1), [1], [1]);
+    const few = openWeights(
+      checkpointFile(dict({ w, epoch: int(1), seed: int(2) }), { 0: new Uint8Array(4) }),
+    );
+    expect(few.stateDicts.map(({ path, tensors }) => [path, [...tensors.keys()]])).toEqual([['', ['w']]]);
+    expect(Object.fromEntries(few.metadata)).toEqual({ epoch: 1, seed: 2 });
+    few.close();
+    const outer = dict({ loss: w, epoch: int(1), net: dict({ w }) });
+    const nested = openWeights(checkpointFile(outer, { 0: new Uint8Array(4) }));
+    expect(nested.stateDicts.map(({ path }) => path)).toEqual(['net']);
+    expect(Object.fromEntries(nested.metadata)).toEqual({ loss: 0, epoch: 1 });
+    nested.close();
   });
   it('orders ordinary weights before averaged ones', () => {
     withFile('t2.ema_timm.pth', ({ stateDicts }) => {
