@@ -25,6 +25,28 @@ test('matrix products and recurrences', () => {
   ).toBe(5 * 2 * 80 * 30);
 });
 
+test('attention: queries times keys, for the scores and for the values, past keys included', () => {
+  const scores = 2 * 8 * 5 * 7 * 16;
+  const values = 2 * 8 * 5 * 7 * 12;
+  expect(macs('float[2,8,5,16] q, float[2,8,7,16] k, float[2,8,7,12] v', 'Attention (q, k, v)', 23)).toBe(
+    scores + values,
+  );
+  expect(
+    macs(
+      'float[2,5,128] q, float[2,7,128] k, float[2,7,96] v',
+      'Attention <q_num_heads = 8, kv_num_heads = 8> (q, k, v)',
+      23,
+    ),
+  ).toBe(scores + values);
+  expect(
+    macs(
+      'float[2,8,5,16] q, float[2,8,3,16] k, float[2,8,3,12] v, float[2,8,4,16] pk, float[2,8,4,12] pv',
+      'Attention (q, k, v, , pk, pv)',
+      23,
+    ),
+  ).toBe(scores + values);
+});
+
 test('other operators cost none; an unknown dimension makes the cost unknown', () => {
   expect(macs('float[N,3] x', 'Relu (x)')).toBe(0);
   expect(macs('float[N,3] a, float[3,4] b', 'MatMul (a, b)')).toBeNull();

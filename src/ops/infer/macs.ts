@@ -3,6 +3,7 @@
  *   convolution   outputs · (C / group) · kernel          (transposed: inputs · (M / group) · kernel)
  *   matrix        rows · columns · inner, times the broadcast batch
  *   recurrent     steps · batch · directions · gates · hidden · (input + hidden)
+ *   attention     queries · keys · (size of Q + size of the output), heads and batch included
  * Additions of biases, activations and everything else count 0.
  */
 import type { Node } from '../../ir/node.ts';
@@ -77,6 +78,18 @@ const einsum: Counter = (node, shapes) => {
   return product([...sizes.values()]) * (terms.length - 1);
 };
 
+/** Q [b, s, heads · d] or [b, heads, s, d]; keys are the new ones and those of the past. */
+const attention: Counter = (node, shapes) => {
+  const [q, k, y] = [shapes.input(0), shapes.input(1), shapes.output(0)];
+  const past = node.inputs[4] === undefined ? [0, 0, 0] : shapes.input(4);
+  if (!q || !k || !y || !past) return null;
+  const keys = (k.at(-2) ?? 0) + (past[2] ?? 0);
+  return (product(q) + product(y)) * keys;
+};
+
+/** Known to multiply, in ways that the shapes at hand do not tell. */
+const unknown: Counter = () => null;
+
 const STANDARD: ReadonlyMap<string, Counter> = new Map<string, Counter>([
   ['Conv', convolution(1)],
   ['ConvInteger', convolution(1)],
@@ -91,6 +104,8 @@ const STANDARD: ReadonlyMap<string, Counter> = new Map<string, Counter>([
   ['GRU', recurrent],
   ['LSTM', recurrent],
   ['Einsum', einsum],
+  ['Attention', attention],
+  ['LinearAttention', unknown],
 ]);
 
 const CONTRIB: ReadonlyMap<string, Counter> = new Map<string, Counter>([
@@ -101,6 +116,10 @@ const CONTRIB: ReadonlyMap<string, Counter> = new Map<string, Counter>([
   ['MatMulIntegerToFloat', matMul(0)],
   ['DynamicQuantizeMatMul', matMul(0)],
   ['DynamicQuantizeLSTM', recurrent],
+  ['Attention', unknown],
+  ['MultiHeadAttention', unknown],
+  ['GroupQueryAttention', unknown],
+  ['QAttention', unknown],
   [
     'FusedMatMul',
     (node, shapes) => {
