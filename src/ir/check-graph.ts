@@ -440,7 +440,9 @@ class GraphChecker {
 
   #checkOrder(scope: Scope): void {
     const { graph, where, definitions, captures } = scope;
-    const { cycles, late } = judgeOrder(graph.node.length, readsOf(graph, definitions, captures));
+    // What is made later here but exists outside is read from outside (and was reported as shadowed).
+    const isOutside = (name: string): boolean => this.#outerDefinition(scope, name) !== undefined;
+    const { cycles, late } = judgeOrder(graph.node.length, readsOf(graph, definitions, captures, isOutside));
     const place = where.path === 'graph' ? '' : ` (in ${where.path})`;
     for (const names of cycles) {
       const shown = names.length > 13 ? [...names.slice(0, 6), '…', ...names.slice(-6)] : names;
@@ -465,11 +467,13 @@ function* readsOf(
   graph: GraphProto,
   definitions: ReadonlyMap<string, number>,
   captures: readonly Read[],
+  isOutside: (name: string) => boolean,
 ): Generator<Read> {
   for (let reader = 0; reader < graph.node.length; reader++) {
     for (const name of graph.node[reader]!.input) {
       const maker = definitions.get(name);
-      if (maker !== undefined && maker !== BEFORE) yield { reader, maker, name };
+      if (maker === undefined || maker === BEFORE || (maker >= reader && isOutside(name))) continue;
+      yield { reader, maker, name };
     }
   }
   yield* captures;
