@@ -441,7 +441,7 @@ class GraphChecker {
   #checkOrder(scope: Scope): void {
     const { graph, where, definitions, captures } = scope;
     // What is made later here but exists outside is read from outside (and was reported as shadowed).
-    const isOutside = (name: string): boolean => this.#outerDefinition(scope, name) !== undefined;
+    const isOutside = (name: string): boolean => outerDefinition(scope, name) !== undefined;
     const { cycles, late } = judgeOrder(graph.node.length, readsOf(graph, definitions, captures, isOutside));
     const place = where.path === 'graph' ? '' : ` (in ${where.path})`;
     for (const names of cycles) {
