@@ -276,11 +276,12 @@ class GraphChecker {
 
   #read(scope: Scope, index: number, node: NodeProto, name: string): void {
     const maker = scope.definitions.get(name);
-    if (maker !== undefined) {
-      if (maker >= index) scope.hasLateRead = true;
+    if (maker !== undefined && maker < index) return;
+    const outer = outerDefinition(scope, name);
+    if (maker !== undefined && outer === undefined) {
+      scope.hasLateRead = true;
       return;
     }
-    const outer = outerDefinition(scope, name);
     if (outer !== undefined) {
       if (outer.maker === BEFORE) return;
       outer.scope.captures.push({ reader: outer.reader, maker: outer.maker, name });
