@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from './process.ts';
 
-const main = fileURLToPath(new URL('../tools/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 
 export const ortho = (...args: string[]): Command => [process.execPath, main, ...args];
 

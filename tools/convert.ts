@@ -38,9 +38,13 @@ export const tool = defineTool({
     ...caseOptions,
   },
   run: async ({ rename, inputShape, dynamic, input, expect, threads, timeout, memory, ...rest }, io) => {
+    const { runtimes } = await import('../src/runtime/index.ts');
+    const { sessionLimits } = await import('../src/cli/session-limits.ts');
+    const session = sessionLimits({ threads, timeout, memory });
+    // It starts while the rest is still loading.
+    const process = runtimes['onnxruntime-node'].start({ ...session, signal: io.signal });
     const { convertCheckpoint } = await import('../src/jobs/convert.ts');
     const { parseDynamicDim } = await import('../src/convert/input-shapes.ts');
-    const { sessionLimits } = await import('../src/cli/session-limits.ts');
     return convertCheckpoint({
       ...rest,
       rename: rename.map(({ name = '', value }) => ({ from: name, to: value })),
@@ -48,7 +52,8 @@ export const tool = defineTool({
       dynamic: dynamic.map(({ name = '', value }) => parseDynamicDim(name, value)),
       inputs: input,
       expected: expect,
-      session: sessionLimits({ threads, timeout, memory }),
+      session,
+      process,
       io,
     });
   },

@@ -1,6 +1,6 @@
 /**
  * The proof that a converted model is what it should be: it loads, it runs, and it agrees with the reference outputs
- * that are given. It works on a temporary file; nothing takes the output's name before.
+ * that are given. It works on a temporary file, which takes the output's name afterwards.
  */
 import { OrthoError } from '../core/errors.ts';
 import { numberToFloat16 } from '../core/half.ts';
@@ -10,12 +10,10 @@ import type { Graph } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
 import type { ValueType } from '../ir/type.ts';
 import type { ParityData } from '../report/schemas/verify.ts';
-import type { ProcessLimits, SessionOptions } from '../runtime/session.ts';
+import type { ProcessLimits, SessionOptions, SessionProcess } from '../runtime/session.ts';
 import { type CaseSource, caseOfFiles, findCases, type NamedFile } from '../verify/cases.ts';
 import type { InputSpec } from '../verify/inputs.ts';
 import { parseTolerances } from '../verify/tolerance.ts';
-import { writeModel } from './model-file.ts';
-import { withScratchFile } from './scratch.ts';
 import { proveParity, runReference } from './verify.ts';
 
 export interface ConvertProofOptions {
@@ -29,6 +27,9 @@ export interface ConvertProofOptions {
   readonly session?: Omit<SessionOptions, 'level'> & ProcessLimits;
   readonly seed?: number;
 }
+
+/** Proof options and the process that runs the models. */
+type InProcess = ConvertProofOptions & { readonly process: SessionProcess };
 
 /** @throws usage/conflict, usage/option */
 export const checkProofOptions = ({ reference, inputs = [], expected = [] }: ConvertProofOptions): void => {
@@ -79,11 +80,12 @@ const casesFor = (graph: Graph, options: ConvertProofOptions): readonly CaseSour
 };
 
 /** Loads the model at level `disabled` and runs it once on made-up inputs. @throws runtime/* */
-const tryOut = async (model: Model, path: string, io: JobIo, options: ConvertProofOptions): Promise<void> => {
-  const { session, seed } = options;
+const tryOut = async (model: Model, path: string, io: JobIo, options: InProcess): Promise<void> => {
+  const { session, seed, process } = options;
   const { cases, refusal } = await runReference({
     model,
     path,
+    process,
     io,
     ...(session === undefined ? {} : { session }),
     ...(seed === undefined ? {} : { seed }),
@@ -92,30 +94,30 @@ const tryOut = async (model: Model, path: string, io: JobIo, options: ConvertPro
 };
 
 /**
- * Proves the model as far as there is something to prove it with.
+ * Proves the model, which lies in the file `candidate`, as far as there is something to prove it with.
  * @returns the record of parity, or null where no reference was given and the model was only tried out
  * @throws verify/nothing-compared, verify/case, output/unwritable, runtime/*
  */
 export const proveConverted = async (
   model: Model,
-  output: string,
+  candidate: string,
   io: JobIo,
-  options: ConvertProofOptions,
-): Promise<ParityData | null> =>
-  withScratchFile(output, async (candidate) => {
-    const { reference, inputs = [], session } = options;
-    await writeModel(candidate, model);
-    if (reference === undefined && inputs.length === 0) {
-      await tryOut(model, candidate, io, options);
-      return null;
-    }
-    const parity = await proveParity({
-      candidate,
-      reference: reference ?? inputs.map(({ path }) => path).join(', '),
-      cases: casesFor(model.graph, options),
-      tolerances: parseTolerances(options.tolerance ?? []),
-      io,
-      ...(session === undefined ? {} : { session }),
-    });
-    return { ...parity, candidate: output };
+  options: InProcess,
+): Promise<ParityData | null> => {
+  const { reference, inputs = [], session, process } = options;
+  if (reference === undefined && inputs.length === 0) {
+    await tryOut(model, candidate, io, options);
+    return null;
+  }
+  return proveParity({
+    candidate,
+    reference: reference ?? inputs.map(({ path }) => path).join(', '),
+    cases: casesFor(model.graph, options),
+    tolerances: parseTolerances(options.tolerance ?? []),
+    // As users will run it: at the runtime's default level.
+    levels: ['all'],
+    process,
+    io,
+    ...(session === undefined ? {} : { session }),
   });
+};

@@ -15,17 +15,20 @@ import { loadArchitecture } from '../convert/load-architecture.ts';
 import { checkOpset, DEFAULT_OPSET, irVersionFor } from '../convert/opset.ts';
 import { remap } from '../convert/remap.ts';
 import { type JobIo, silentIo } from '../core/job-io.ts';
-import { createReport, type Finding, type Report } from '../core/report.ts';
+import { createReport, type Finding, type Report, type Subject } from '../core/report.ts';
 import { chunksOf } from '../core/source.ts';
 import { VERSION } from '../core/version.ts';
 import { openWeights } from '../formats/index.ts';
 import { pickStateDict, type StateDict, type WeightTensor } from '../formats/state-dict.ts';
 import { Model } from '../ir/model.ts';
 import type { ConvertData } from '../report/schemas/convert.ts';
+import { runtimes } from '../runtime/index.ts';
+import type { SessionProcess } from '../runtime/session.ts';
 import { holds } from '../verify/parity.ts';
 import { type ConvertProofOptions, checkProofOptions, proveConverted } from './convert-proof.ts';
 import { writeModel, writeModelWithData } from './model-file.ts';
-import { checkOutput } from './output.ts';
+import { checkOutput, moveIntoPlace } from './output.ts';
+import { withScratchFile } from './scratch.ts';
 import { subjectOf } from './subject.ts';
 import { parityFindings } from './verify.ts';
 
@@ -48,6 +51,8 @@ export interface ConvertOptions extends ConvertProofOptions, KeyLeniency {
   readonly externalData?: boolean;
   readonly force?: boolean;
   readonly hash?: boolean;
+  /** A process that is already up, and ended with the job; without one, one is started. */
+  readonly process?: SessionProcess | undefined;
   readonly io?: JobIo;
 }
 
@@ -163,13 +168,29 @@ const finishModel = (
  *   runtime/*, output/unwritable
  */
 export const convertCheckpoint = async (options: ConvertOptions): Promise<Report<'convert', ConvertData>> => {
-  const { source, output, opset = DEFAULT_OPSET, io = silentIo(), externalData = false } = options;
-  const { force = false, hash = false } = options;
+  const { source, output, opset = DEFAULT_OPSET, io = silentIo(), force = false } = options;
   checkOpset(opset);
   checkProofOptions(options);
   checkOutput(output, { force, inputs: [source] });
   const wanted =
     options.architecture === undefined ? undefined : await loadArchitecture(options.architecture);
+  // Started now, the process that will run the model is ready when the model is.
+  const process =
+    options.process ?? runtimes['onnxruntime-node'].start({ signal: io.signal, ...options.session });
+  try {
+    return await convertWith(process, options, wanted);
+  } finally {
+    await process.close();
+  }
+};
+
+const convertWith = async (
+  process: SessionProcess,
+  options: ConvertOptions,
+  wanted: Architecture | undefined,
+): Promise<Report<'convert', ConvertData>> => {
+  const { source, output, opset = DEFAULT_OPSET, io = silentIo(), externalData = false } = options;
+  const { force = false, hash = false } = options;
   io.progress('read the checkpoint');
   const file = openWeights(source);
   try {
@@ -195,10 +216,10 @@ export const convertCheckpoint = async (options: ConvertOptions): Promise<Report
       flushedSubnormals: 0,
       parity: null,
     };
-    const subject = subjectOf(source, { hash });
+    const readSubject = async (): Promise<Subject> => subjectOf(source, { hash });
     const faults = fault === undefined ? keyFaults(architecture, match, options) : [fault];
     findings.push(...faults);
-    if (faults.length > 0) return createReport('convert', { subject, data, findings });
+    if (faults.length > 0) return createReport('convert', { subject: await readSubject(), data, findings });
     findings.push(...keyNotes(network));
     const { model, flushed } = finishModel(network, architecture, options, findings);
     const { graph } = model;
@@ -208,11 +229,18 @@ export const convertCheckpoint = async (options: ConvertOptions): Promise<Report
       parameters: countParameters(graph),
       flushedSubnormals: flushed,
     };
-    const parity = await proveConverted(model, output, io, options);
-    if (parity !== null) findings.push(...parityFindings(parity));
-    const isProved = parity === null || holds(parity);
-    if (isProved) await (externalData ? writeModelWithData : writeModel)(output, model, { force });
-    return createReport('convert', { subject, data: { ...built, parity }, findings, ok: isProved });
+    return await withScratchFile(output, async (candidate) => {
+      await writeModel(candidate, model, { durable: false });
+      // The source is hashed while the other process loads the model.
+      const proving = proveConverted(model, candidate, io, { ...options, process });
+      const [proved, subject] = await Promise.all([proving, readSubject()]);
+      const parity = proved && { ...proved, candidate: output };
+      if (parity !== null) findings.push(...parityFindings(parity));
+      const ok = parity === null || holds(parity);
+      if (ok && externalData) await writeModelWithData(output, model, { force });
+      else if (ok) await moveIntoPlace(candidate, output, { force });
+      return createReport('convert', { subject, data: { ...built, parity }, findings, ok });
+    });
   } finally {
     file.close();
   }

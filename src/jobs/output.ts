@@ -21,7 +21,7 @@ import {
 import { dirname, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { OrthoError } from '../core/errors.ts';
-import type { ByteSource } from '../core/source.ts';
+import { type ByteSource, FileSource } from '../core/source.ts';
 import { discardTempFile, forgetTempFile, removeStaleTempFiles, reserveTempFile } from './temp-files.ts';
 
 /** Small writes are gathered up to this size; sources are copied in pieces of it. */
@@ -40,6 +40,8 @@ export interface OutputOptions {
   readonly force?: boolean;
   /** Also give the sha256 of what was written. */
   readonly hash?: boolean;
+  /** False for a file that nobody needs after a crash: it is not forced to the disk. Default: true. */
+  readonly durable?: boolean;
 }
 
 export interface OutputFile {
@@ -227,7 +229,7 @@ const writeOne = async (file: OutputFile, options: OutputOptions): Promise<Pendi
     if (temp !== undefined) {
       guarded(path, () => {
         if (stat !== undefined) fchmodSync(open, stat.mode & 0o7777);
-        fsyncSync(open);
+        if (options.durable !== false) fsyncSync(open);
       });
     }
     fd = undefined;
@@ -293,7 +295,9 @@ export const writeFilesAtomically = async (
     for (const { temp } of pending) if (temp !== undefined) discardTempFile(temp);
     throw error;
   }
-  for (const folder of new Set(pending.map(({ target }) => dirname(target)))) syncFolder(folder);
+  if (options.durable !== false) {
+    for (const folder of new Set(pending.map(({ target }) => dirname(target)))) syncFolder(folder);
+  }
   return pending.map(({ written }) => written);
 };
 
@@ -306,3 +310,39 @@ export const writeAtomically = async (
   write: (sink: Sink) => void | Promise<void>,
   options: OutputOptions = {},
 ): Promise<WrittenFile> => (await writeFilesAtomically([{ path: target, write }], options))[0]!;
+
+/**
+ * Gives a finished temporary file (of `reserveTempFile`, beside the target) the target's name: what was proved is what
+ * is kept. Where the target is a device or pipe, the content is copied.
+ * @throws OrthoError usage/output-exists, output/unwritable
+ */
+export const moveIntoPlace = async (
+  temp: string,
+  target: string,
+  { force = false }: { readonly force?: boolean } = {},
+): Promise<void> => {
+  checkOutput(target, { force });
+  const place = guarded(target, () => followLink(target));
+  const stat = guarded(target, () => statOf(place));
+  if (isStream(stat)) {
+    const source = new FileSource(temp);
+    try {
+      await writeAtomically(target, (sink) => sink.write(source), { force });
+    } finally {
+      source.close();
+    }
+    return;
+  }
+  guarded(target, () => {
+    const fd = openSync(temp, 'r+');
+    try {
+      if (stat !== undefined) fchmodSync(fd, stat.mode & 0o7777);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temp, place);
+  });
+  forgetTempFile(temp);
+  syncFolder(dirname(place));
+};

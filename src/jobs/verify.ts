@@ -10,7 +10,14 @@ import { loadModel } from '../ir/load.ts';
 import type { Model } from '../ir/model.ts';
 import type { VerifyData } from '../report/schemas/verify.ts';
 import { type RuntimeName, runtimes } from '../runtime/index.ts';
-import type { Level, ProcessLimits, Session, SessionOptions, TensorSpec } from '../runtime/session.ts';
+import type {
+  Level,
+  ProcessLimits,
+  Session,
+  SessionOptions,
+  SessionProcess,
+  TensorSpec,
+} from '../runtime/session.ts';
 import { type CaseSource, caseOfFiles, findCases, isCasePath, type NamedFile } from '../verify/cases.ts';
 import { type GivenShape, type InputSpec, shapesByName } from '../verify/inputs.ts';
 import { comparedIntegers, requiredInputs, shapeIntegers } from '../verify/model-inputs.ts';
@@ -36,6 +43,8 @@ export interface ProofOptions {
   readonly random?: ReadonlySet<string>;
   readonly runtime?: RuntimeName;
   readonly session?: Omit<SessionOptions, 'level'> & ProcessLimits;
+  /** A process that is already up; without one, one is started and ended. */
+  readonly process?: SessionProcess | undefined;
   readonly io?: JobIo;
 }
 
@@ -69,26 +78,40 @@ const runCase = async (session: Session, source: CaseSource, level: Level, parit
   parity.compare(level, source.name, expected, actual);
 };
 
+/** Works in the process given, or in one of its own. */
+const withProcess = async <T>(
+  options: Pick<ProofOptions, 'process' | 'runtime' | 'session' | 'io'>,
+  work: (process: SessionProcess) => Promise<T>,
+): Promise<T> => {
+  if (options.process !== undefined) return work(options.process);
+  const { start } = runtimes[options.runtime ?? 'onnxruntime-node'];
+  const { signal } = options.io ?? silentIo();
+  const process = start({ signal, ...options.session });
+  try {
+    return await work(process);
+  } finally {
+    await process.close();
+  }
+};
+
 /**
- * Runs the candidate on every case at every level, each level in a process of its own, and compares.
+ * Runs the candidate on every case at every level, one level after the other in one process, and compares.
  * @throws verify/nothing-compared; runtime/* when the candidate does not load or run. Outputs that differ do not
  *   throw: see `holds`.
  */
 export const proveParity = async (options: ProofOptions): Promise<VerifyData> => {
   const { candidate, reference, cases, tolerances, random, levels = PROOF_LEVELS, io = silentIo() } = options;
   const parity = startParity(reference, candidate, { tolerances, random });
-  const { open } = runtimes[options.runtime ?? 'onnxruntime-node'];
-  for (const [step, level] of levels.entries()) {
-    const session = await open(candidate, { signal: io.signal, ...options.session, level });
-    try {
+  await withProcess(options, async (process) => {
+    for (const [step, level] of levels.entries()) {
+      const session = await process.open(candidate, { ...options.session, level });
       for (const [i, source] of cases.entries()) {
         io.progress(`verify at ${level}`, (step + i / cases.length) / levels.length);
         await runCase(session, source, level, parity);
       }
-    } finally {
       await session.close();
     }
-  }
+  });
   return parity.finish();
 };
 
@@ -105,6 +128,8 @@ export interface ReferenceOptions {
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
   readonly runtime?: RuntimeName;
   readonly session?: Omit<SessionOptions, 'level'> & ProcessLimits;
+  /** A process that is already up; without one, one is started and ended. */
+  readonly process?: SessionProcess | undefined;
   readonly io?: JobIo;
 }
 
@@ -115,10 +140,9 @@ export interface ReferenceOptions {
  */
 export const runReference = async (options: ReferenceOptions): Promise<ReferenceRun> => {
   const { model, path, seed = 0, io = silentIo() } = options;
-  const { open } = runtimes[options.runtime ?? 'onnxruntime-node'];
   io.progress('run the reference');
-  const session = await open(path, { signal: io.signal, ...options.session, level: 'disabled' });
-  try {
+  return withProcess(options, async (process) => {
+    const session = await process.open(path, { ...options.session, level: 'disabled' });
     const wanted = fetchableOutputs(session);
     const { trials, refusal } = await findFeeds(
       requiredInputs(model),
@@ -134,10 +158,9 @@ export const runReference = async (options: ReferenceOptions): Promise<Reference
       name,
       read: () => ({ inputs: feeds, expected }),
     }));
-    return { cases, refusal };
-  } finally {
     await session.close();
-  }
+    return { cases, refusal };
+  });
 };
 
 export interface VerifyOptions {

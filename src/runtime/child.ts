@@ -176,6 +176,8 @@ const serve = async (parent: number): Promise<void> => {
   new Worker(watcher(parent), { eval: true }).unref();
   // Ctrl-C reaches the whole process group: the parent decides what becomes of this process.
   process.on('SIGINT', () => {});
+  // Loaded while the parent is still busy; where that fails, the first request says why.
+  await loadOnnxRuntime().catch(() => {});
   for (let asked = readRequest(); asked !== undefined; asked = readRequest()) {
     let frame: Uint8Array[];
     try {

@@ -19,4 +19,5 @@ export const onnxruntimeNode: Runtime = {
     }
   },
   open: openIsolatedSession,
+  start: (limits) => new SessionHost(limits),
 };

@@ -79,6 +79,17 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/**
+ * A process that holds sessions. It starts at once, so that it gets ready while something else is done; a crash or a
+ * limit ends it with every session in it.
+ */
+export interface SessionProcess {
+  /** @throws OrthoError as `Session.run` does. */
+  open(modelPath: string, options?: SessionOptions): Promise<Session>;
+  /** Ends the process and every session in it. */
+  close(): Promise<void>;
+}
+
 /** A way to run models. */
 export interface Runtime {
   readonly name: string;
@@ -87,4 +98,6 @@ export interface Runtime {
   available(): Promise<true | string>;
   /** Loads a model in a process of its own. @throws OrthoError as `Session.run` does. */
   open(modelPath: string, options: SessionOptions & ProcessLimits): Promise<Session>;
+  /** Starts a process for several sessions, one after the other or together. */
+  start(limits: ProcessLimits): SessionProcess;
 }

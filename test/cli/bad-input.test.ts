@@ -147,7 +147,7 @@ test('Ctrl-C in the middle: 130, nothing left', async () => {
   const child = spawn(
     process.execPath,
     [
-      join(repository, 'dist/tools/main.js'),
+      join(repository, 'dist/cli/main.js'),
       'convert',
       join(repository, 'models/raw/landmarks-gdconv.pth.tar'),
       '-o',

@@ -13,7 +13,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { createRng } from '../../src/core/rng.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const main = join(root, 'dist/tools/main.js');
+const main = join(root, 'dist/cli/main.js');
 const folder = mkdtempSync(join(tmpdir(), 'ortho-kill-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -22,7 +22,7 @@ const runScript =
   };
 
 /** The built `ortho`. */
-export const ortho = runScript('dist/tools/main.js');
+export const ortho = runScript('dist/cli/main.js');
 
 /** The framework around a tool that does on request everything that can happen to a tool. */
 export const toy = runScript('test/cli/toy.mjs');

@@ -1,0 +1,23 @@
+/**
+ * Bundles the command line into a few files: Node loads a module in about a millisecond, and a command has a hundred.
+ * The library stays as the compiler wrote it. Dependencies are not bundled.
+ */
+import { copyFileSync, rmSync } from 'node:fs';
+import { rolldown } from 'rolldown';
+
+rmSync('dist/cli', { recursive: true, force: true });
+const bundle = await rolldown({
+  input: { main: 'dist/tools/main.js', child: 'dist/src/runtime/child.js' },
+  platform: 'node',
+  external: /^(?!\.|\/|[a-z]:)/i,
+});
+await bundle.write({
+  dir: 'dist/cli',
+  format: 'esm',
+  entryFileNames: '[name].js',
+  chunkFileNames: '[name]-[hash].js',
+  minify: false,
+});
+await bundle.close();
+// Data that the code reads from its own folder.
+copyFileSync('dist/src/ops/schemas.generated.json', 'dist/cli/schemas.generated.json');
