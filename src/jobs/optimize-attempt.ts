@@ -21,7 +21,7 @@ import { writeModel } from './model-file.ts';
 import { countSubnormals } from './optimize-census.ts';
 import { applyLevel } from './optimize-level.ts';
 import { type Target, targets } from './optimize-plan.ts';
-import { type OptimizeProof, proveOptimized } from './optimize-proof.ts';
+import { isRefusal, type OptimizeProof, proveOptimized } from './optimize-proof.ts';
 
 /** The metadata keys that say what an optimised model is bound to. */
 export const TARGET_KEY = 'ortho.target';
@@ -67,9 +67,6 @@ export interface Job {
   readonly io: JobIo;
 }
 
-export const isRuntimeError = (error: unknown): error is OrthoError =>
-  error instanceof OrthoError && error.code.startsWith('runtime/');
-
 export const structuralFaults = (model: Model): Set<string> =>
   new Set(
     checkStructure(modelToProto(model))
@@ -100,7 +97,7 @@ const build = async (plan: Plan, job: Job): Promise<{ model: Model; passes: Pass
   if (plan.level === 'disabled') return { model, passes: [...perPass] };
 
   io.progress(`the runtime's level ${plan.level}`);
-  await writeModel(files.own, model, { force: true });
+  await writeModel(files.own, model, { force: true, durable: false });
   let second: readonly PassResultData[] = [];
   try {
     const applied = await applyLevel({
@@ -141,7 +138,7 @@ const prove = async (model: Model, job: Job): Promise<Pick<Attempt, 'parity' | '
     const named = { ...parity, candidate: job.output };
     return { parity: named, findings, failure: holds(parity) ? undefined : describeFailures(parity) };
   } catch (error) {
-    if (!isRuntimeError(error)) throw error;
+    if (!isRefusal(error)) throw error;
     return { parity: null, findings: [], failure: error.message };
   }
 };
@@ -151,7 +148,7 @@ const attempt = async (plan: Plan, job: Job): Promise<Attempt> => {
   const { model, passes: perPass } = await build(plan, job);
   try {
     markTarget(model, job.target);
-    const { bytes } = await writeModel(job.files.result, model, { force: true });
+    const { bytes } = await writeModel(job.files.result, model, { force: true, durable: false });
     const proved = await prove(model, job);
     return {
       plan,
@@ -170,7 +167,7 @@ const tryPlan = async (plan: Plan, job: Job): Promise<Attempt | string> => {
   try {
     return await attempt(plan, job);
   } catch (error) {
-    if (isRuntimeError(error) && plan.level !== 'disabled') return error.message;
+    if (isRefusal(error) && plan.level !== 'disabled') return error.message;
     throw error;
   }
 };

@@ -129,7 +129,8 @@ export const applyLevel = async (request: LevelRequest): Promise<LevelResult> =>
     restoreInterface(result, model);
     stripImports(result);
     request.tidy(result);
-    if (countRandomNodes(result) !== random) throw failure('the runtime merged or folded random operators');
+    if (countRandomNodes(result) !== random)
+      throw failure('the runtime removed, merged or folded random operators');
     if (!isBlownUp(before, encodedSize(result))) {
       const nodesRemoved = countNodes(model) - countNodes(result);
       return { model: result, ms, nodesRemoved, withoutFolding };

@@ -32,8 +32,12 @@ export interface ProofResult {
   readonly findings: readonly Finding[];
 }
 
-const isRuntimeError = (error: unknown): error is OrthoError =>
-  error instanceof OrthoError && error.code.startsWith('runtime/');
+/** True for what a runtime says of a model it cannot load or run; false where there is no runtime at all. */
+export const isRefusal = (error: unknown): error is OrthoError =>
+  error instanceof OrthoError &&
+  (error.code === 'op/unsupported' ||
+    error.code === 'dtype/unsupported' ||
+    (error.code.startsWith('runtime/') && error.code !== 'runtime/missing-package'));
 
 /** The same feeds, answered by the input at another level; the error where it does not run there. */
 const answersAt = async (level: Level, proof: OptimizeProof): Promise<CaseSource[] | OrthoError> => {
@@ -53,26 +57,31 @@ const answersAt = async (level: Level, proof: OptimizeProof): Promise<CaseSource
       await session.close();
     }
   } catch (error) {
-    if (isRuntimeError(error)) return error;
+    if (isRefusal(error)) return error;
     throw error;
   }
 };
 
+const prove = (
+  candidate: string,
+  cases: readonly CaseSource[],
+  levels: readonly Level[],
+  { input, ...rest }: OptimizeProof,
+): Promise<VerifyData> => proveParity({ ...rest, candidate, reference: input, cases, levels });
+
+/** The record at one level, where proving all at once did not hold. */
 const proveAt = async (
   level: Level,
   candidate: string,
   proof: OptimizeProof,
   findings: Finding[],
 ): Promise<VerifyData | undefined> => {
-  const { input, ...rest } = proof;
-  const prove = (cases: readonly CaseSource[]): Promise<VerifyData> =>
-    proveParity({ ...rest, candidate, reference: input, cases, levels: [level] });
   let parity: VerifyData | undefined;
   let refusal: OrthoError | undefined;
   try {
-    parity = await prove(proof.cases);
+    parity = await prove(candidate, proof.cases, [level], proof);
   } catch (error) {
-    if (!isRuntimeError(error)) throw error;
+    if (!isRefusal(error)) throw error;
     refusal = error;
   }
   if (level === 'disabled' || (parity !== undefined && holds(parity))) {
@@ -89,7 +98,7 @@ const proveAt = async (
     return undefined;
   }
   if (refusal !== undefined) throw refusal;
-  const second = await prove(answers);
+  const second = await prove(candidate, answers, [level], proof);
   if (!holds(second)) return parity;
   findings.push({
     level: 'note',
@@ -105,6 +114,12 @@ const proveAt = async (
  * @throws OrthoError runtime/* when the candidate does not run where the input does; verify/nothing-compared
  */
 export const proveOptimized = async (candidate: string, proof: OptimizeProof): Promise<ProofResult> => {
+  try {
+    const parity = await prove(candidate, proof.cases, PROOF_LEVELS, proof);
+    if (holds(parity)) return { parity, findings: [] };
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+  }
   const findings: Finding[] = [];
   const records: VerifyData[] = [];
   for (const level of PROOF_LEVELS) {

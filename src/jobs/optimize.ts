@@ -11,7 +11,6 @@ import { basename, join } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
 import { type JobIo, silentIo } from '../core/job-io.ts';
 import { createReport, type Finding, type Report } from '../core/report.ts';
-import { FileSource } from '../core/source.ts';
 import { modelSizeOf } from '../inspect/model-size.ts';
 import { loadModel } from '../ir/load.ts';
 import type { Model } from '../ir/model.ts';
@@ -22,18 +21,11 @@ import { type GivenShape, shapesByName } from '../verify/inputs.ts';
 import { requiredInputs } from '../verify/model-inputs.ts';
 import { randomOutputs } from '../verify/random-outputs.ts';
 import { parseTolerances, type Tolerances } from '../verify/tolerance.ts';
-import {
-  type Attempt,
-  isRuntimeError,
-  type Job,
-  type Plan,
-  search,
-  structuralFaults,
-} from './optimize-attempt.ts';
+import { type Attempt, type Job, type Plan, search, structuralFaults } from './optimize-attempt.ts';
 import { countSubnormals, hasExternalData, storedBytes } from './optimize-census.ts';
 import { levelFor, selectPasses, type Target } from './optimize-plan.ts';
-import type { OptimizeProof } from './optimize-proof.ts';
-import { checkOutput, writeAtomically } from './output.ts';
+import { isRefusal, type OptimizeProof } from './optimize-proof.ts';
+import { checkOutput, moveIntoPlace } from './output.ts';
 import { subjectOf } from './subject.ts';
 import { discardTempFile, reserveTempFile } from './temp-files.ts';
 import { parityFindings, randomFindings, runReference } from './verify.ts';
@@ -89,8 +81,7 @@ const prepareProof = async (
     }
     return { input, cases, random: randomOutputs(model), tolerances, session, io };
   } catch (error) {
-    const isUnmakeable = error instanceof OrthoError && error.code === 'dtype/unsupported';
-    if (isRuntimeError(error) || isUnmakeable) return error;
+    if (isRefusal(error)) return error;
     throw error;
   }
 };
@@ -195,7 +186,7 @@ export const optimizeModel = async (options: OptimizeOptions): Promise<Report<'o
     const plan: Plan = { passes: selected, level: isProved ? level : 'disabled', leftOut: [] };
     const result = await search(plan, job);
     const isGood = result.failure === undefined;
-    if (isGood) await publish(files.result, output, force);
+    if (isGood) await moveIntoPlace(files.result, output, { force });
     findings.push(...resultFindings(result, job, subnormals));
     const data: OptimizeData = {
       before,
@@ -208,15 +199,5 @@ export const optimizeModel = async (options: OptimizeOptions): Promise<Report<'o
   } finally {
     model.close();
     for (const file of Object.values(files)) discardTempFile(file);
-  }
-};
-
-/** Writes the bytes that were proved. */
-const publish = async (result: string, output: string, force: boolean): Promise<void> => {
-  const source = new FileSource(result);
-  try {
-    await writeAtomically(output, (sink) => sink.write(source), { force });
-  } finally {
-    source.close();
   }
 };
