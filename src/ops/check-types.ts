@@ -11,6 +11,7 @@ import type { ValueType } from '../ir/type.ts';
 import type { Value } from '../ir/value.ts';
 import { quoted } from '../proto/quote.ts';
 import type { NodeProto } from '../proto/schema.ts';
+import { ValueChecker } from './check-values.ts';
 import { inferShapes } from './infer/index.ts';
 import { schemaOf } from './schemas.ts';
 
@@ -139,7 +140,7 @@ export const checkTypes = (model: Model, findings: FindingList): number | null =
   const places = placesOf(model);
   const outputs = new Set(model.graph.outputNames);
   const told = new Set<string>();
-  const { typeOf, macs } = inferShapes(model, {
+  const inference = inferShapes(model, {
     dryRun: true,
     report: ({ level, rule, message, node, value }) => {
       if (TOLD_ELSEWHERE.has(rule)) return;
@@ -158,13 +159,18 @@ export const checkTypes = (model: Model, findings: FindingList): number | null =
       findings.add(rule === 'inference-limit' ? 'warning' : level, rule, text, at);
     },
   });
+  const { typeOf, macs } = inference;
+  const values = new ValueChecker(inference, findings);
   const owners = new Map(model.functions.map(({ body, opsets }) => [body, opsets]));
   for (const [node, { place }] of places) {
     let graph = node.graph;
     while (graph?.owner?.graph) graph = graph.owner.graph;
     const opsets = (graph && owners.get(graph)) ?? model.opsets;
     const opset = opsets.get(node.domain);
-    if (opset !== undefined) checkNodeTypes(node, place, opset, typeOf, findings);
+    if (opset !== undefined) {
+      checkNodeTypes(node, place, opset, typeOf, findings);
+      values.check(node, place, opset);
+    }
     if (node.is('Slice') && isEmptied(node, typeOf)) {
       findings.note('empty-result', `${place} Slice: empty result`, { node: node.name || place });
     }
