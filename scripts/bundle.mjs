@@ -1,6 +1,6 @@
 /**
  * Bundles the command line into a few files: Node loads a module in about a millisecond, and a command has a hundred.
- * The library stays as the compiler wrote it. Dependencies are not bundled.
+ * The library stays as the compiler wrote it. Of the dependencies those that every command needs are bundled too.
  */
 import { copyFileSync, rmSync } from 'node:fs';
 import { rolldown } from 'rolldown';
@@ -9,7 +9,7 @@ rmSync('dist/cli', { recursive: true, force: true });
 const bundle = await rolldown({
   input: { main: 'dist/tools/main.js', child: 'dist/src/runtime/child.js' },
   platform: 'node',
-  external: /^(?!\.|\/|[a-z]:)/i,
+  external: /^(?:node:|onnxruntime-node|zod|pngjs|jpeg-js)/,
 });
 await bundle.write({
   dir: 'dist/cli',

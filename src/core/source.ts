@@ -91,7 +91,8 @@ export class FileSource implements ByteSource {
 
   read(offset: number, length: number): Uint8Array {
     checkRange(this, offset, length);
-    const bytes = new Uint8Array(length);
+    // Not zeroed first: every byte is read, or the read throws.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     this.readInto(bytes, offset);
     return bytes;
   }
