@@ -230,7 +230,7 @@ const convertWith = async (
       flushedSubnormals: flushed,
     };
     return await withScratchFile(output, async (candidate) => {
-      await writeModel(candidate, model, { durable: false });
+      await writeModel(candidate, model, { isTemporary: true });
       // The source is hashed while the other process loads the model.
       const proving = proveConverted(model, candidate, io, { ...options, process });
       const [proved, subject] = await Promise.all([proving, readSubject()]);

@@ -97,7 +97,7 @@ const build = async (plan: Plan, job: Job): Promise<{ model: Model; passes: Pass
   if (plan.level === 'disabled') return { model, passes: [...perPass] };
 
   io.progress(`the runtime's level ${plan.level}`);
-  await writeModel(files.own, model, { force: true, durable: false });
+  await writeModel(files.own, model, { force: true, isTemporary: true });
   let second: readonly PassResultData[] = [];
   try {
     const applied = await applyLevel({
@@ -148,7 +148,7 @@ const attempt = async (plan: Plan, job: Job): Promise<Attempt> => {
   const { model, passes: perPass } = await build(plan, job);
   try {
     markTarget(model, job.target);
-    const { bytes } = await writeModel(job.files.result, model, { force: true, durable: false });
+    const { bytes } = await writeModel(job.files.result, model, { force: true, isTemporary: true });
     const proved = await prove(model, job);
     return {
       plan,

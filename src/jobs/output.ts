@@ -22,7 +22,7 @@ import { dirname, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { OrthoError } from '../core/errors.ts';
 import { type ByteSource, FileSource } from '../core/source.ts';
-import { discardTempFile, forgetTempFile, removeStaleTempFiles, reserveTempFile } from './temp-files.ts';
+import { discardTempFile, forgetTempFile, reserveTempFile } from './temp-files.ts';
 
 /** Small writes are gathered up to this size; sources are copied in pieces of it. */
 const CHUNK = 1 << 20;
@@ -40,8 +40,8 @@ export interface OutputOptions {
   readonly force?: boolean;
   /** Also give the sha256 of what was written. */
   readonly hash?: boolean;
-  /** False for a file that nobody needs after a crash: it is not forced to the disk. Default: true. */
-  readonly durable?: boolean;
+  /** The target is itself a temporary file (of `reserveTempFile`): it is written as it is, and not forced to the disk. */
+  readonly isTemporary?: boolean;
 }
 
 export interface OutputFile {
@@ -217,8 +217,7 @@ const writeOne = async (file: OutputFile, options: OutputOptions): Promise<Pendi
   const { path } = file;
   const target = guarded(path, () => followLink(path));
   const stat = guarded(path, () => statOf(target));
-  removeStaleTempFiles(target);
-  const temp = isStream(stat) ? undefined : reserveTempFile(target);
+  const temp = isStream(stat) || options.isTemporary ? undefined : reserveTempFile(target);
   let fd: number | undefined;
   try {
     fd = guarded(path, () => openSync(temp ?? target, temp === undefined ? 'w' : 'wx'));
@@ -229,7 +228,7 @@ const writeOne = async (file: OutputFile, options: OutputOptions): Promise<Pendi
     if (temp !== undefined) {
       guarded(path, () => {
         if (stat !== undefined) fchmodSync(open, stat.mode & 0o7777);
-        if (options.durable !== false) fsyncSync(open);
+        fsyncSync(open);
       });
     }
     fd = undefined;
@@ -282,7 +281,7 @@ export const writeFilesAtomically = async (
   files: readonly OutputFile[],
   options: OutputOptions = {},
 ): Promise<WrittenFile[]> => {
-  const force = options.force === true;
+  const force = options.force === true || options.isTemporary === true;
   for (const { path } of files) checkOutput(path, { force });
   const pending: Pending[] = [];
   try {
@@ -295,7 +294,7 @@ export const writeFilesAtomically = async (
     for (const { temp } of pending) if (temp !== undefined) discardTempFile(temp);
     throw error;
   }
-  if (options.durable !== false) {
+  if (!options.isTemporary) {
     for (const folder of new Set(pending.map(({ target }) => dirname(target)))) syncFolder(folder);
   }
   return pending.map(({ written }) => written);

@@ -144,7 +144,7 @@ const calibrate = async (
   const observer = loadFloat(float);
   observeRanges(observer, tensors);
   const path = join(folder, 'observer.onnx');
-  await writeModel(path, observer);
+  await writeModel(path, observer, { isTemporary: true });
   return withSession(path, { ...session, level: 'basic' }, (open) =>
     collectRanges(open, tensors, samples, (done) => io.progress('calibrate', done / samples.count)),
   );
@@ -242,7 +242,7 @@ export const quantizeModel = async (options: QuantizeOptions): Promise<Report<'q
         calibrate(float, tensors, samples.calibration as SampleSet, folder, session, io),
       );
       const candidate = join(folder, 'candidate.onnx');
-      const { bytes } = await writeModel(candidate, model);
+      const { bytes } = await writeModel(candidate, model, { isTemporary: true });
       const evaluation = await withSession(candidate, { ...session, level: DEPLOYED_LEVEL }, (open) =>
         evaluate(reference, open, samples.evaluation, {
           reference: input,

@@ -48,7 +48,7 @@ export const removeTempFiles = (): void => {
 };
 
 /** Removes what killed processes of this host left beside `target`. */
-export const removeStaleTempFiles = (target: string): void => {
+const removeStaleTempFiles = (target: string): void => {
   const folder = dirname(target);
   const prefix = `.${stemOf(target)}.ortho-${hostTag()}-`;
   let names: string[];
@@ -64,8 +64,11 @@ export const removeStaleTempFiles = (target: string): void => {
   }
 };
 
-/** A fresh name beside `target`, removed on exit until `forgetTempFile`. */
+/**
+ * A fresh name beside `target`, removed on exit until `forgetTempFile`. What killed processes left there goes first.
+ */
 export const reserveTempFile = (target: string): string => {
+  removeStaleTempFiles(target);
   const random = randomBytes(4).toString('hex');
   const path = join(dirname(target), `.${stemOf(target)}.ortho-${hostTag()}-${process.pid}-${random}.tmp`);
   if (live.size === 0) process.once('exit', removeTempFiles);

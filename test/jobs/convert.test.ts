@@ -87,7 +87,7 @@ describe('reference cases', () => {
       });
       expect(files).toEqual(['model.onnx']);
       const levels = report.data.parity!.cases.map(({ level }) => level);
-      expect(levels.filter((level) => level === 'disabled')).toHaveLength(cases);
+      expect(levels.filter((level) => level === 'all')).toHaveLength(cases);
       for (const { name, outputs } of report.data.parity!.cases) {
         const expected = readNpz(join(reference, `${name}.npz`));
         for (const output of outputs) {
