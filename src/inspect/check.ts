@@ -42,7 +42,9 @@ export const checkProto = (
   let model: Model | undefined;
   const more: Finding[] = [];
   try {
-    model = modelFromProto(proto, path === undefined ? {} : { path });
+    // What is beyond a limit is not built.
+    const isBounded = !structure.some(({ rule }) => rule === 'limit');
+    if (isBounded) model = modelFromProto(proto, path === undefined ? {} : { path });
   } catch (error) {
     if (!(error instanceof OrthoError) || error.code === 'internal/bug') throw error;
     // The structural rules have told why already, in their own words.

@@ -26,6 +26,10 @@ const valueInfo = ({ name = '', type }: ValueInfoProto): ValueInfoData => {
   };
 };
 
+/** What has no name cannot be fed or fetched; the checker tells of it. */
+const namedValues = (values: readonly ValueInfoProto[] = []): ValueInfoData[] =>
+  values.filter(({ name }) => name).map(valueInfo);
+
 /** A dimension as the report has it: negative ones are unknown. */
 const dimOf = (value: bigint | undefined): number | undefined =>
   value === undefined || value < 0n ? undefined : Number(value);
@@ -50,7 +54,10 @@ class Tally {
         for (const { t, tensors, g, graphs } of node.attribute) {
           if (t) this.#addExternal(t);
           for (const tensor of tensors) this.#addExternal(tensor);
-          for (const inner of g ? [g, ...graphs] : graphs) pending.push({ nodes: inner.node, graph: inner });
+          for (const inner of g ? [g, ...graphs] : graphs) {
+            if (inner.node.length + inner.initializer.length + inner.sparseInitializer.length === 0) continue;
+            pending.push({ nodes: inner.node, graph: inner });
+          }
         }
       }
     }
@@ -112,8 +119,8 @@ export const inspectOnnx = (
       proto.opsetImport.map(({ domain, version = 0n }) => [canonicalDomain(domain), Number(version)]),
     ),
     producer: [proto.producerName, proto.producerVersion].filter(Boolean).join(' '),
-    inputs: graph?.input.map(valueInfo) ?? [],
-    outputs: graph?.output.map(valueInfo) ?? [],
+    inputs: namedValues(graph?.input),
+    outputs: namedValues(graph?.output),
     nodes: tally.nodes,
     ops: sorted(tally.ops),
     initializers: tally.initializers,
@@ -124,9 +131,9 @@ export const inspectOnnx = (
     nonFinite: census?.nonFinite ?? null,
     externalData: [...tally.external].map(([location, { tensors, bytes }]) => ({ location, tensors, bytes })),
     ...(proto.functions.length > 0 && {
-      functions: proto.functions.map(({ domain, name, overload }) =>
-        qualifiedName(canonicalDomain(domain), name, overload),
-      ),
+      functions: proto.functions
+        .filter(({ name }) => name)
+        .map(({ domain, name, overload }) => qualifiedName(canonicalDomain(domain), name, overload)),
     }),
     ...(proto.metadataProps.length > 0 && {
       metadata: Object.fromEntries(proto.metadataProps.map(({ key = '', value = '' }) => [key, value])),

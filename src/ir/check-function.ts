@@ -42,6 +42,7 @@ function* nodesIn(
       yield { node, index, where: place };
       for (const { g, graphs, name = '' } of node.attribute) {
         for (const graph of g ? [g, ...graphs] : graphs) {
+          if (graph.node.length === 0) continue;
           pending.push({ nodes: graph.node, where: place.subgraph(index, quoted(name).slice(1, -1)) });
         }
       }
@@ -93,7 +94,6 @@ const checkSignature = (known: Known, around: Surroundings): void => {
   const { proto, name } = known;
   const { findings, files } = around;
   const what = `function ${name}`;
-  if (!proto.name) findings.error('function-signature', `${what} has no name`);
   checkName(findings, 'function name', proto.name);
   checkName(findings, 'function domain', proto.domain);
   checkEntries(proto.metadataProps, `metadata_props of ${what}`, findings);
@@ -230,7 +230,7 @@ const checkCalls = (
     }
     total += callee ? sizes[callee.index]! : 1;
   }
-  const largest = Math.max(total, ...sizes);
+  const largest = sizes.reduce((most, size) => Math.max(most, size), total);
   if (largest > INLINED_NODES_LIMIT) {
     const count = largest < Number.MAX_SAFE_INTEGER ? String(largest) : largest.toExponential(1);
     findings.error(
@@ -250,18 +250,26 @@ export const checkFunctions = (model: ModelProto, around: Surroundings, outer: R
   if (model.functions.length === 0) return;
   const { findings } = around;
   const byKey = new Map<string, Known>();
-  const functions = model.functions.map((proto, index): Known => {
-    const formals = new Set([...proto.attribute, ...proto.attributeProto.map(({ name = '' }) => name)]);
+  const functions: Known[] = [];
+  model.functions.forEach((proto, position) => {
     const name = qualifiedName(canonicalDomain(proto.domain), proto.name, proto.overload);
+    if (!proto.name) {
+      findings.error('function-signature', () => `functions[${position}] has no name`);
+      return;
+    }
+    const key = keyOf(proto.domain, proto.name, proto.overload);
+    if (byKey.has(key)) {
+      findings.error('function-duplicate', () => `function ${name} is defined twice`);
+      return;
+    }
+    const formals = new Set([...proto.attribute, ...proto.attributeProto.map((entry) => entry.name ?? '')]);
     const references = new Set<string>();
     for (const { node } of nodesIn(proto.node, Where.ofFunction(name))) {
       for (const { refAttrName } of node.attribute) if (refAttrName) references.add(refAttrName);
     }
-    const known = { proto, name, index, formals, references };
-    const key = keyOf(proto.domain, proto.name, proto.overload);
-    if (byKey.has(key)) findings.error('function-duplicate', `function ${name} is defined twice`);
-    else byKey.set(key, known);
-    return known;
+    const known = { proto, name, index: functions.length, formals, references };
+    byKey.set(key, known);
+    functions.push(known);
   });
   for (const known of functions) {
     checkSignature(known, around);

@@ -11,6 +11,7 @@ import type { GraphProto, NodeProto, TensorProto, ValueInfoProto } from '../prot
 import { checkAttribute } from './check-attribute.ts';
 import { canonicalDomain, type FindingList, type Where } from './check-context.ts';
 import { judgeOrder, type Read } from './check-cycle.ts';
+import { checkDevices } from './check-devices.ts';
 import { checkEntries } from './check-header.ts';
 import { checkName } from './check-names.ts';
 import {
@@ -26,6 +27,9 @@ import {
 import { checkSparse, checkTensor } from './check-tensor.ts';
 import { checkType } from './check-type.ts';
 import { misfit } from './check-unknown.ts';
+
+/** No operator has a list of graphs; this many are looked at. */
+const GRAPHS_LIMIT = 10_000;
 
 class GraphChecker {
   readonly #around: Surroundings;
@@ -258,7 +262,7 @@ class GraphChecker {
       checkEntries(node.metadataProps, `metadata_props of ${where.node(index)}`, findings);
     }
     if (node.attribute.length > 0) this.#checkAttributes(scope, index, node);
-    if (node.deviceConfigurations.length > 0) this.#checkDevices(scope, index, node);
+    if (node.deviceConfigurations.length > 0) checkDevices(node, index, where, this.#around);
   }
 
   #checkDomain(scope: Scope, index: number, node: NodeProto): void {
@@ -318,6 +322,10 @@ class GraphChecker {
         findings.error('duplicate-attribute', () => `${label}: attribute ${quoted(name)} is given twice`, at);
       }
       seen.add(name);
+      if (name === '' && attribute.type === undefined && attribute.g === undefined) {
+        findings.error('attribute-name', () => `${label} has an attribute without a name`, at);
+        continue;
+      }
       const context = {
         where,
         nodeIndex: index,
@@ -329,33 +337,19 @@ class GraphChecker {
       checkAttribute(attribute, context, findings, files);
       const shown = quoted(name).slice(1, -1);
       if (attribute.g) this.#open(attribute.g, where.subgraph(index, shown), scope, index, shown);
+      if (attribute.graphs.length > GRAPHS_LIMIT) {
+        findings.error(
+          'limit',
+          () =>
+            `${label}: attribute ${shown} holds ${attribute.graphs.length} graphs (limit ${GRAPHS_LIMIT})`,
+          at,
+        );
+        continue;
+      }
       attribute.graphs.forEach((graph, position) => {
         const part = `${shown}[${position}]`;
         this.#open(graph, where.subgraph(index, part), scope, index, part);
       });
-    }
-  }
-
-  #checkDevices(scope: Scope, index: number, node: NodeProto): void {
-    const { where } = scope;
-    const at = where.at(index, node);
-    const values = new Set([...node.input, ...node.output]);
-    const report = (message: string): void =>
-      this.#findings.warning('device-configuration', () => `${where.node(index)}: ${message}`, at);
-    for (const { configurationId = '', shardingSpec } of node.deviceConfigurations) {
-      if (!this.#around.configurations.has(configurationId)) {
-        report(`device configuration ${quoted(configurationId)} is not one of the model's`);
-      }
-      for (const { tensorName = '', shardedDim } of shardingSpec) {
-        if (!values.has(tensorName)) {
-          report(`sharding of ${quoted(tensorName)}, which is neither input nor output of the node`);
-        }
-        for (const { simpleSharding } of shardedDim) {
-          for (const { numShards } of simpleSharding) {
-            if (numShards !== undefined && numShards < 1n) report(`num_shards is ${numShards}`);
-          }
-        }
-      }
     }
   }
 

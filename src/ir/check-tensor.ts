@@ -41,7 +41,7 @@ const entriesOf = (tensor: TensorProto): ReadonlyMap<TypedField, number> => {
 
 /** `float 2x3`, `float scalar`. */
 const describe = (dtype: DType, dims: readonly bigint[]): string =>
-  `${dtypeInfo(dtype).text} ${dims.length === 0 ? 'scalar' : dims.join('x')}`;
+  `${dtypeInfo(dtype).text} ${dims.length === 0 ? 'scalar' : dims.slice(0, 16).join('x')}${dims.length > 16 ? 'x…' : ''}`;
 
 /** Entries of the typed field that `elements` elements take. */
 const entriesNeeded = (dtype: DType, elements: bigint): bigint => {

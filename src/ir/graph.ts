@@ -235,7 +235,7 @@ export function* allNodes(graph: Graph): Generator<Node> {
   for (let current = pending.pop(); current; current = pending.pop()) {
     for (const node of current.nodes) {
       yield node;
-      pending.push(...node.subgraphs);
+      for (const subgraph of node.subgraphs) pending.push(subgraph);
     }
   }
 }

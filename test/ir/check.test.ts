@@ -664,7 +664,7 @@ describe('functions', () => {
   it('accepts a call', () => expect(calling([local({})])).toEqual([]));
 
   it.each([
-    ['no name', [local({}), local({ name: '' })], 'function-signature: function d. has no name'],
+    ['no name', [local({}), local({ name: '' })], 'function-signature: functions[1] has no name'],
     ['twice', [local({}), local({})], 'function-duplicate: function d.F is defined twice'],
     [
       'an outer value',
