@@ -2,7 +2,7 @@
  * Bundles the command line into a few files: Node loads a module in about a millisecond, and a command has a hundred.
  * The library stays as the compiler wrote it. Of the dependencies those that every command needs are bundled too.
  */
-import { copyFileSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, rmSync } from 'node:fs';
 import { rolldown } from 'rolldown';
 
 rmSync('dist/cli', { recursive: true, force: true });
@@ -21,3 +21,5 @@ await bundle.write({
 await bundle.close();
 // Data that the code reads from its own folder.
 copyFileSync('dist/src/ops/schemas.generated.json', 'dist/cli/schemas.generated.json');
+// npm sets the bit only when it links the command; a later build must not take it away.
+chmodSync('dist/cli/main.js', 0o755);

@@ -1,4 +1,5 @@
 /** The built command, from outside: streams, exit codes, and that no input or old output is touched. */
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   copyFileSync,
@@ -35,6 +36,12 @@ test('--version', () => {
   for (const flag of ['--version', '-V']) {
     expect(ortho([flag])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
   }
+});
+
+test.skipIf(process.platform === 'win32')('the built file is a program of its own, as npx runs it', () => {
+  const { bin } = JSON.parse(readFileSync(`${repository}package.json`, 'utf8'));
+  const { status, error } = spawnSync(join(repository, bin.ortho), ['--version']);
+  expect({ status, error }).toEqual({ status: 0, error: undefined });
 });
 
 test.skipIf(!existsSync('/dev/full'))('a full disk under stdout is an output failure', () => {
