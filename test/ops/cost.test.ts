@@ -52,6 +52,13 @@ test('other operators cost none; an unknown dimension makes the cost unknown', (
   expect(macs('float[N,3] a, float[3,4] b', 'MatMul (a, b)')).toBeNull();
 });
 
+test("a convolution in the runtime's blocked layout has an unknown cost, not none", () => {
+  const model = modelFromText(`<ir_version: 8, opset_import: ["" : 17, "com.microsoft.nchwc" : 1]>
+  g (float[1,8,4,4] x, float[8,8,1,1] w) => (float[1,8,4,4] y) { y = com.microsoft.nchwc.Conv (x, w) }`);
+  expect(macsOf(model.graph.nodes[0]!)).toBeNull();
+  expect(modelMacs(model)).toBeNull();
+});
+
 test('the costlier branch counts, a loop counts its iterations, a function every call', () => {
   const branch = inferText(`g (bool c, float[2,2] x) => (float y) {
     y = If (c) <then_branch = t () => (float[] a) { a = MatMul (x, x) }, else_branch = e () => (float[] a) { a = Relu (x) }>

@@ -130,12 +130,17 @@ const CONTRIB: ReadonlyMap<string, Counter> = new Map<string, Counter>([
   ],
 ]);
 
-const counterOf = ({ domain, op }: Node): Counter | undefined =>
-  domain === '' || domain === 'ai.onnx'
-    ? STANDARD.get(op)
-    : domain === 'com.microsoft'
-      ? CONTRIB.get(op)
-      : undefined;
+/** The runtime's blocked layout pads channels, so its shapes would count too many. */
+const BLOCKED: ReadonlyMap<string, Counter> = new Map([['Conv', unknown]]);
+
+const COUNTERS: ReadonlyMap<string, ReadonlyMap<string, Counter>> = new Map([
+  ['', STANDARD],
+  ['ai.onnx', STANDARD],
+  ['com.microsoft', CONTRIB],
+  ['com.microsoft.nchwc', BLOCKED],
+]);
+
+const counterOf = ({ domain, op }: Node): Counter | undefined => COUNTERS.get(domain)?.get(op);
 
 const staticDims = (shape: Shape | undefined): readonly number[] | null =>
   shape?.every((dim) => typeof dim === 'number') ? shape : null;
