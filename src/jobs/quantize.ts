@@ -10,19 +10,17 @@ import { join } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
 import { globMatcher } from '../core/glob.ts';
 import { type JobIo, silentIo } from '../core/job-io.ts';
+import { nearestNames } from '../core/nearest.ts';
 import { createReport, type Finding, type Report } from '../core/report.ts';
 import { modelSizeOf } from '../inspect/model-size.ts';
 import { loadModel } from '../ir/load.ts';
-import type { Model } from '../ir/model.ts';
 import { inferShapes } from '../ops/infer/index.ts';
-import { passes } from '../passes/index.ts';
-import { runPipeline } from '../passes/pipeline.ts';
 import type { Range } from '../quantize/affine.ts';
 import { collectRanges, observeRanges } from '../quantize/calibrate.ts';
 import { type Evaluation, evaluate, MIN_VARIATION } from '../quantize/evaluate.ts';
 import type { Normalization } from '../quantize/image.ts';
 import { type SchemeName, schemes } from '../quantize/index.ts';
-import { raiseOpset } from '../quantize/raise-opset.ts';
+import { calibratedTensors, loadFloat, rewrite } from '../quantize/rewrite.ts';
 import { holdOut, NO_NORMALIZATION, openSamples, type SampleSet } from '../quantize/samples.ts';
 import type { Excluded, Scheme, SchemeContext } from '../quantize/scheme.ts';
 import type { QuantizeData } from '../report/schemas/quantize.ts';
@@ -32,6 +30,7 @@ import { randomFeeds } from '../verify/inputs.ts';
 import { writeModel } from './model-file.ts';
 import { optimizeModel } from './optimize.ts';
 import { checkOutput } from './output.ts';
+import { adviseExclusions } from './quantize-advice.ts';
 import { subjectOf } from './subject.ts';
 
 /** Least centred SQNR in dB that a quantised model must reach unless told otherwise. */
@@ -79,15 +78,6 @@ const withSession = async <T>(
   } finally {
     await session.close();
   }
-};
-
-/** Loads the optimised float model at an opset whose QuantizeLinear knows an axis, shapes inferred. */
-const loadFloat = (path: string): Model => {
-  const model = loadModel(path);
-  inferShapes(model);
-  raiseOpset(model);
-  inferShapes(model);
-  return model;
 };
 
 const randomSamples = (inputs: readonly TensorSpec[], seed: number): SampleSet => ({
@@ -150,25 +140,6 @@ const calibrate = async (
   );
 };
 
-/** Rewrites the float model at `float`; what stays float comes back with the reasons. */
-const rewrite = async (
-  float: string,
-  scheme: Scheme,
-  context: SchemeContext,
-  ranges: (tensors: ReadonlySet<string>) => Promise<Map<string, Range>>,
-): Promise<{ model: Model; excluded: Excluded[] }> => {
-  const model = loadFloat(float);
-  const excluded = scheme.needsCalibration
-    ? scheme.apply(
-        model,
-        context,
-        await ranges(new Set(scheme.tensors(model, context).map(({ name }) => name))),
-      )
-    : scheme.apply(model, context);
-  runPipeline(model, [passes['eliminate-dead-nodes']]);
-  return { model, excluded };
-};
-
 const decibels = (value: number | null | undefined): string =>
   value === null || value === undefined ? 'no finite SQNR' : `${value.toFixed(1)} dB`;
 
@@ -194,7 +165,6 @@ const judge = ({ outputs }: Evaluation, minSqnr: number): Finding[] => {
       level: 'error',
       rule: 'quantize-below-bar',
       message: `output "${name}" reaches ${decibels(metrics.centredSqnrDb)} centred SQNR, the bar is ${minSqnr} dB`,
-      hint: 'keep sensitive layers in float (--exclude, often the first convolutions), give more samples, or lower --min-sqnr',
       at: { value: name },
     });
   }
@@ -207,6 +177,22 @@ const emptyRewrite = (scheme: Scheme, excluded: readonly Excluded[]): Finding =>
   message: `the scheme ${scheme.name} finds nothing to quantise${excluded[0] ? `; "${excluded[0].node}": ${excluded[0].reason}` : ''}`,
   hint: 'dynamic: --convolutions quantises convolutions too; static needs constant float32 weights',
 });
+
+/** A glob that names no node is a typing error, or speaks of another version of the model. */
+const unmatchedExclusions = (globs: readonly string[], float: string): Finding[] => {
+  const names = loadModel(float).graph.nodes.map(({ name }) => name);
+  return globs
+    .filter((glob) => !names.some(globMatcher([glob])))
+    .map((glob) => ({
+      level: 'warning',
+      rule: 'exclude-matches-nothing',
+      message: `--exclude '${glob}' matches no node of the optimised model`,
+      hint:
+        nearestNames(glob, names)[0] === undefined
+          ? 'ortho inspect --text shows the names'
+          : `did you mean '${nearestNames(glob, names)[0]}'?`,
+    }));
+};
 
 /**
  * @throws OrthoError usage/*, file/*, op/unsupported, runtime/*. A model below the bar does not throw: the report is
@@ -238,9 +224,12 @@ export const quantizeModel = async (options: QuantizeOptions): Promise<Report<'q
     };
     return await withSession(float, { ...session, level: DEPLOYED_LEVEL }, async (reference) => {
       const samples = await findSamples(options, scheme, reference.inputs);
-      const { model, excluded } = await rewrite(float, scheme, context, (tensors) =>
-        calibrate(float, tensors, samples.calibration as SampleSet, folder, session, io),
-      );
+      const tensors = calibratedTensors(float, scheme, context);
+      const ranges =
+        samples.calibration === undefined
+          ? new Map<string, Range>()
+          : await calibrate(float, tensors, samples.calibration, folder, session, io);
+      const { model, excluded } = rewrite(float, scheme, context, ranges);
       const candidate = join(folder, 'candidate.onnx');
       const { bytes } = await writeModel(candidate, model, { isTemporary: true });
       const evaluation = await withSession(candidate, { ...session, level: DEPLOYED_LEVEL }, (open) =>
@@ -254,11 +243,29 @@ export const quantizeModel = async (options: QuantizeOptions): Promise<Report<'q
       const isQuantized = [...model.graph.nodes].some(({ op }) => /^(DequantizeLinear|\w+Integer)$/.test(op));
       const findings = judge(evaluation, minSqnr);
       if (!isQuantized) findings.push(emptyRewrite(scheme, excluded));
+      findings.push(...unmatchedExclusions(options.exclude ?? [], float));
+      const below = findings.findIndex(({ rule }) => rule === 'quantize-below-bar');
+      if (below >= 0) {
+        const hint = await adviseExclusions({
+          float,
+          reference,
+          scheme,
+          context,
+          ranges,
+          samples: samples.calibration ?? samples.evaluation,
+          minSqnr,
+          level: DEPLOYED_LEVEL,
+          folder,
+          session,
+          io,
+        });
+        findings[below] = { ...(findings[below] as Finding), hint };
+      }
       // A bar that everything passes also writes what cannot be judged: the user asked for it.
       const isRefused =
         !isQuantized ||
         findings.some(({ rule }) => rule === 'quantize-below-bar') ||
-        (findings.length > 0 && minSqnr > -100);
+        (findings.some(({ rule }) => rule === 'quantize-not-judgeable') && minSqnr > -100);
       if (!isRefused) await writeModel(output, model, { force });
       inferShapes(model);
       const before = loadModel(input);

@@ -67,16 +67,20 @@ export const quantizeWeight = (
 ): QuantizedWeight => {
   const channels = dims[axis] as number;
   const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
-  const maxima = new Float32Array(channels);
-  for (let i = 0; i < weight.length; i++) {
-    const channel = Math.floor(i / inner) % channels;
-    maxima[channel] = Math.max(maxima[channel] as number, Math.abs(weight[i] as number));
-  }
-  const scales = maxima.map((maxAbs, channel) => weightScale(maxAbs, floors?.[channel] ?? 0));
   const values = new Int8Array(weight.length);
-  for (let i = 0; i < weight.length; i++) {
-    const scale = scales[Math.floor(i / inner) % channels] as number;
-    values[i] = clamp(roundHalfEven((weight[i] as number) / scale), -127, 127);
+  const scales = new Float32Array(channels);
+  for (let channel = 0; channel < channels; channel++) {
+    let maxAbs = 0;
+    for (let start = channel * inner; start < weight.length; start += channels * inner) {
+      for (let i = start; i < start + inner; i++) maxAbs = Math.max(maxAbs, Math.abs(weight[i] as number));
+    }
+    scales[channel] = weightScale(maxAbs, floors?.[channel] ?? 0);
+    const scale = scales[channel] as number;
+    for (let start = channel * inner; start < weight.length; start += channels * inner) {
+      for (let i = start; i < start + inner; i++) {
+        values[i] = clamp(roundHalfEven((weight[i] as number) / scale), -127, 127);
+      }
+    }
   }
   return { values, scales };
 };

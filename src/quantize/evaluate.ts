@@ -102,3 +102,11 @@ export const evaluate = async (
   });
   return { parity: data, outputs };
 };
+
+/** The lowest centred SQNR in dB over the outputs that can be judged; Infinity where all are exact. */
+export const lowestQuality = ({ outputs }: Evaluation): number =>
+  Math.min(
+    ...outputs
+      .filter(({ isJudgeable }) => isJudgeable)
+      .map(({ metrics }) => metrics.centredSqnrDb ?? (metrics.maxAbs === 0 ? Infinity : -Infinity)),
+  );
