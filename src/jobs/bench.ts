@@ -250,7 +250,7 @@ class Bench {
     const result = await compareModels(this.#start, baseline, candidate, options);
     if (result.verdict === 'slower') {
       this.findings.push({
-        level: 'error',
+        level: 'warning',
         rule: 'slower-than-baseline',
         message: `${candidate.name} takes ×${result.ratio.toFixed(3)} of the time of ${baseline.name} (95 % interval ${result.ci95.map((bound) => bound.toFixed(3)).join(' to ')})`,
         at: { file: candidate.path },
@@ -262,7 +262,7 @@ class Bench {
 
 /**
  * Measures models.
- * @returns the report; `ok` is false when a model failed or is slower than the baseline.
+ * @returns the report; `ok` is false when a model failed.
  * @throws OrthoError when no model (or the baseline) can be measured: file/*, model/*, runtime/*, usage/*.
  */
 export const benchModels = async (options: BenchOptions): Promise<Report<'bench', BenchData>> => {
