@@ -17,7 +17,7 @@ export const tool = defineTool({
       says: 'an architecture of your own, with a dynamic batch',
     },
   ],
-  arguments: { source: argument('SRC', 'the checkpoint: a file, or the folder of a sharded one') },
+  arguments: { source: argument('SRC', 'a PyTorch checkpoint, .safetensors or .npz') },
   options: {
     ...outputOption,
     architecture: text('NAME|FILE.mjs', 'the architecture (default: recognised by the keys)'),

@@ -5,7 +5,11 @@ import { choice, flag, integer, megabytes, namedPath, seconds, text } from './op
 /** Every tool has these; the framework adds them. */
 export const commonOptions = {
   json: flag('the report as JSON (= --format json)'),
-  format: choice(REPORT_FORMATS, 'NAME', 'the form of the report on stdout, text unless said'),
+  format: choice(
+    REPORT_FORMATS,
+    'NAME',
+    'the form of the report on stdout, text unless said; html and those after it are not built yet',
+  ),
   report: text('FILE', 'write the report to FILE too, in the form its extension names'),
   hash: flag('hash inputs above 64 MB too'),
   seed: integer('N', 'seed of everything random', { default: 0, min: 0, max: 4294967295 }),

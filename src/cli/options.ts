@@ -98,7 +98,10 @@ const valueOption = <T, const S extends Settings<T>>(
       const text = texts[0];
       if (text !== undefined) return parse(text, spelling) as Result<T, S>;
       if (settings.required === true) {
-        throw new OrthoError('usage/option', `${spelling} ${metavar} is missing`, { hint: summary });
+        const choices = more.choices === undefined ? '' : `: ${more.choices.join(', ')}`;
+        throw new OrthoError('usage/option', `${spelling} ${metavar} is missing`, {
+          hint: `${summary}${choices}`,
+        });
       }
       return settings.default as Result<T, S>;
     },

@@ -63,7 +63,8 @@ const strictFaults = (
     faults.push({
       level: 'error',
       rule: 'weights/shape-mismatch',
-      message: `${match.mismatched.length} tensors do not fit the architecture: ${listed(shown, match.mismatched.length)}`,
+      message: `tensors that do not fit the architecture (${match.mismatched.length}): ${listed(shown, match.mismatched.length)}`,
+      hint: 'choose another --architecture, or give the layer that reads it the size that was found',
       at: { key: match.mismatched[0]!.key },
     });
   }

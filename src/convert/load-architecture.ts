@@ -9,6 +9,7 @@ import { OrthoError } from '../core/errors.ts';
 import { Value } from '../ir/value.ts';
 import type { Architecture } from './architecture.ts';
 import { architectureNamed } from './detect.ts';
+import { Nn } from './nn.ts';
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
@@ -68,7 +69,11 @@ const guarded = (file: string, architecture: Architecture): Architecture => ({
     } catch (cause) {
       if (cause instanceof OrthoError && cause.code !== 'internal/bug') throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new OrthoError('config/invalid', `${file}: build failed: ${why}`, { at: { file }, cause });
+      throw new OrthoError('config/invalid', `${file}: build failed: ${why}`, {
+        at: { file },
+        hint: `the builder knows ${Object.getOwnPropertyNames(Nn.prototype).slice(1).join(', ')}`,
+        cause,
+      });
     }
     throw new OrthoError(
       'config/invalid',

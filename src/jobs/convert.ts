@@ -33,7 +33,7 @@ import { subjectOf } from './subject.ts';
 import { parityFindings } from './verify.ts';
 
 export interface ConvertOptions extends ConvertProofOptions, KeyLeniency {
-  /** A checkpoint: a file, or the folder of a sharded one. */
+  /** A weight file. */
   readonly source: string;
   readonly output: string;
   /** A registered name or the path of a module; without it the keys decide. */
@@ -117,6 +117,14 @@ const chooseArchitecture = (
     hint: `${isRefused ? 'leave out --no-strip-prefix, or give ' : ''}--strip-prefix ${stripped}${prefix}`,
   };
   return { architecture, fault };
+};
+
+const NOT_PROVED: Finding = {
+  level: 'note',
+  rule: 'not-proved',
+  message:
+    'the model loads and runs; without reference outputs nothing says that it computes what PyTorch does',
+  hint: 'give --reference CASE.npz, or --input and --expect',
 };
 
 /** sha256 over key, dtype, dims and bytes of every tensor that the network reads, in its order. */
@@ -235,7 +243,7 @@ const convertWith = async (
       const proving = proveConverted(model, candidate, io, { ...options, process });
       const [proved, subject] = await Promise.all([proving, readSubject()]);
       const parity = proved && { ...proved, candidate: output };
-      if (parity !== null) findings.push(...parityFindings(parity));
+      findings.push(...(parity === null ? [NOT_PROVED] : parityFindings(parity)));
       const ok = parity === null || holds(parity);
       if (ok && externalData) await writeModelWithData(output, model, { force });
       else if (ok) await moveIntoPlace(candidate, output, { force });

@@ -2,9 +2,9 @@
  * The job file of `ortho run`: JSON, checked before anything is done. Paths are relative to the file's folder.
  * The JSON Schema under schemas/ is generated from this definition.
  */
-import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { OrthoError } from '../core/errors.ts';
+import { FileSource } from '../core/source.ts';
 import type { Frozen } from '../report/schemas/common.ts';
 
 const filePath = z.string().min(1);
@@ -108,19 +108,9 @@ const parseJson = (path: string, text: string): unknown => {
 
 /** @throws OrthoError file/not-found, config/invalid naming every fault by its path inside the file */
 export const readRunConfig = (path: string): RunConfig => {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new OrthoError(
-      'file/not-found',
-      `${path}: ${(cause as NodeJS.ErrnoException).code ?? 'cannot be read'}`,
-      {
-        at: { file: path },
-        cause,
-      },
-    );
-  }
+  const file = new FileSource(path);
+  const text = new TextDecoder().decode(file.read(0, file.size));
+  file.close();
   const result = runConfig.safeParse(parseJson(path, text));
   if (!result.success) {
     const faults = result.error.issues.map((issue) => `${placeOf(issue.path)}: ${issue.message}`);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { choice } from '../../src/cli/options.ts';
 import { parseCommandLine } from '../../src/cli/parse.ts';
 import { act, write } from './toy-tools.mjs';
 
@@ -107,6 +108,13 @@ test('a required option and a superfluous argument', async () => {
     'usage/option: --output OUT is missing Hint: where the result goes',
   );
   expect(await refusalOf(write, ['a', 'b', '-o', 'x'])).toContain('unexpected argument "b"');
+});
+
+test('a required choice that is missing is offered with what there is', () => {
+  const scheme = choice(['dynamic', 'static'], 'NAME', 'how', { required: true });
+  expect(() => scheme.read([], '--scheme')).toThrow(
+    expect.objectContaining({ message: '--scheme NAME is missing', hint: 'how: dynamic, static' }),
+  );
 });
 
 test('the nearest name is the hint', async () => {
