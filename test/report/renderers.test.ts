@@ -1,24 +1,33 @@
 import { describe, expect, test } from 'vitest';
+import { REPORT_FORMATS } from '../../src/report/formats.ts';
 import { renderers } from '../../src/report/index.ts';
 import { markdownText } from '../../src/report/md.ts';
 import { expectGolden } from '../support/golden.ts';
 import { samples } from './samples.ts';
 
 const plain = { color: false, all: false };
+/** The formats for readers: a golden each. JSON is held against the report itself. */
+const drawn = Object.values(renderers).filter(({ name }) => name !== 'json');
 const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/;
 
 describe.each(Object.entries(samples))('%s', (name, report) => {
-  test('as text', () => expectGolden(`test/golden/report/${name}.txt`, renderers.text.render(report, plain)));
-  test('as Markdown', () =>
-    expectGolden(`test/golden/report/${name}.md`, renderers.md.render(report, plain)));
+  test.each(drawn)('as $name', ({ extension, render }) =>
+    expectGolden(`test/golden/report/${name}.${extension}`, render(report, plain)),
+  );
   test('as JSON, losslessly', () => {
     const text = renderers.json.render(report, plain);
     expect(JSON.parse(text)).toEqual(report);
     expect(text.endsWith('}\n')).toBe(true);
   });
-  test.each(['text', 'md'] as const)('%s has no control characters', (format) => {
-    expect(renderers[format].render(report, plain)).not.toMatch(CONTROL);
+  test.each(drawn)('$name has no control characters', ({ render }) => {
+    expect(render(report, plain)).not.toMatch(CONTROL);
   });
+});
+
+test('every format is a choice of --format', () => {
+  expect(Object.keys(renderers).filter((name) => !REPORT_FORMATS.some((format) => format === name))).toEqual(
+    [],
+  );
 });
 
 test('registry names are the renderers own names', () => {
