@@ -18,9 +18,9 @@ export const eliminateIdentity = rewrite({
     const output = node.outputs[0];
     const { graph } = node;
     if (input === undefined || output === undefined || graph === undefined) {
-      return context.decline('Identity of an omitted value', node) ?? false;
+      return context.decline('Identity of an omitted value', node);
     }
-    if (context.isPinned(output)) return context.decline('an annotation refers to the output', node) ?? false;
+    if (context.isPinned(output)) return context.decline('an annotation refers to the output', node);
     if (canTakeOutputSlots(input, output)) {
       input.type ??= output.type;
       output.replaceAllUsesWith(input);
@@ -28,7 +28,7 @@ export const eliminateIdentity = rewrite({
       return true;
     }
     const inner = output.uses.filter(({ user }) => !(user instanceof Graph));
-    if (inner.length === 0) return context.decline('a graph output needs the copy', node) ?? false;
+    if (inner.length === 0) return context.decline('a graph output needs the copy', node);
     for (const { user, index } of inner) user.setOperand(index, input);
     return true;
   },

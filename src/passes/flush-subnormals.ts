@@ -27,7 +27,10 @@ const flushed = (tensor: Tensor, context: PassContext): Tensor | undefined => {
   if (!hasFloatCensus(tensor.dtype) || countFloats(tensor.dtype, tensor.data).subnormals === 0)
     return undefined;
   const lane = LANES.get(tensor.dtype);
-  if (lane === undefined) return context.decline(`${tensor.dtype} subnormals are not negligible`);
+  if (lane === undefined) {
+    context.decline(`${tensor.dtype} subnormals are not negligible`);
+    return undefined;
+  }
   const bytes = tensorBytes(tensor).slice();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < bytes.length; at += lane.size) {

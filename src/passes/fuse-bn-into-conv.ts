@@ -95,7 +95,7 @@ export const fuseBnIntoConv = rewrite({
     const { graph } = bn;
     if (conv === undefined || graph === undefined) return false;
     if (!conv.is('Conv') && !conv.is('ConvTranspose')) return false;
-    const refuse = (reason: string): boolean => context.decline(reason, bn) ?? false;
+    const refuse = (reason: string): boolean => context.decline(reason, bn);
 
     if (!isInference(bn, context.opset)) return refuse('the batch norm is in training mode');
     if (conv.graph !== graph) return refuse('the convolution is in another graph');

@@ -53,11 +53,11 @@ export const liftConstants = rewrite({
     const { graph } = node;
     if (output === undefined || graph === undefined) return false;
     if (context.model.irVersion < 4) {
-      return context.decline('initializers must be inputs below IR version 4', node) ?? false;
+      return context.decline('initializers must be inputs below IR version 4', node);
     }
     const tensor = heldTensor(node);
-    if (tensor === undefined) return context.decline('not a dense tensor', node) ?? false;
-    if (isGraphOutput(output)) return context.decline('the constant is a graph output', node) ?? false;
+    if (tensor === undefined) return context.decline('not a dense tensor', node);
+    if (isGraphOutput(output)) return context.decline('the constant is a graph output', node);
     const value = graph.addInitializer(output.name, tensor);
     output.replaceAllUsesWith(value);
     graph.remove(node);

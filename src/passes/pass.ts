@@ -14,8 +14,11 @@ export interface PassContext {
   readonly model: Model;
   /** Version of the standard operators in the graph: the model's, or that of the function whose body it is. */
   readonly opset: number;
-  /** Records why a near match was left alone. The reason is a constant text: equal reasons are counted. */
-  decline(reason: string, node?: Node): undefined;
+  /**
+   * Records why a near match was left alone. The reason is a constant text: equal reasons are counted.
+   * @returns false, as `apply` does when it changes nothing
+   */
+  decline(reason: string, node?: Node): false;
   /** True for values that a quantisation annotation or training info names: they must keep existing as they are. */
   isPinned(value: Value): boolean;
 }
@@ -60,7 +63,7 @@ export const rewrite = ({ name, summary, worksInFunctions, ops, apply }: Rewrite
         ...context,
         decline: (reason, node) => {
           declined.push(() => context.decline(reason, node));
-          return undefined;
+          return false;
         },
       };
       for (const node of [...allNodes(graph)]) {

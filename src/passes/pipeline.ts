@@ -49,7 +49,7 @@ const createContext = (model: Model, graph: Graph, opset: number, tally: Tally):
     opset,
     decline(reason) {
       tally.declined.set(reason, (tally.declined.get(reason) ?? 0) + 1);
-      return undefined;
+      return false;
     },
     isPinned: (value) => value.isPinned || annotated.has(value),
   };

@@ -3,7 +3,7 @@
  * <name>.golden.txt what the pass makes of it (UPDATE=1 rewrites). Beyond the golden text each fixture proves what
  * every pass promises: it is at its fixed point, the checker finds no fault, and the outputs are the same.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -31,8 +31,14 @@ interface Fixture {
   readonly notRun: boolean;
 }
 
+const filesOf = (pass: string): string[] => {
+  if (!existsSync(`${repository}${folder}/${pass}`))
+    throw new Error(`the pass has no fixtures: put models in ONNX text into ${folder}/${pass}/`);
+  return readdirSync(`${repository}${folder}/${pass}`);
+};
+
 const fixturesOf = (pass: string): Fixture[] =>
-  readdirSync(`${repository}${folder}/${pass}`)
+  filesOf(pass)
     .filter((file) => file.endsWith('.txt') && !file.endsWith('.golden.txt'))
     .map((file) => {
       const text = readFileSync(`${repository}${folder}/${pass}/${file}`, 'utf8');
