@@ -38,7 +38,7 @@ const [LOW, HIGH] = [0.025, 0.975];
 const sorted = (values: ArrayLike<number>): Float64Array => Float64Array.from(values).sort();
 
 /** Quantile `p` (0…1) of ascending values; NaN of none. */
-export const quantileOfSorted = (ascending: ArrayLike<number>, p: number): number => {
+const quantileOfSorted = (ascending: ArrayLike<number>, p: number): number => {
   const last = ascending.length - 1;
   if (last < 0) return Number.NaN;
   const h = last * p;

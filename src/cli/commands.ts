@@ -16,7 +16,7 @@ const EXIT_CODES =
   'Exit codes: 0 ok, 1 a check failed, 2 usage, 3 invalid input, 4 unsupported, 5 runtime or output failure, 70 bug, 130 interrupted.';
 
 /** The help of `ortho` itself. */
-export const mainHelp = (commands: Commands): string => {
+const mainHelp = (commands: Commands): string => {
   const names = Object.keys(commands);
   const width = Math.max(...names.map((name) => name.length));
   return [

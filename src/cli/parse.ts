@@ -15,7 +15,7 @@ export interface Parsed {
 }
 
 /** All options of a tool, its own first. */
-export const optionsOf = (tool: Tool): Options => ({ ...tool.options, ...commonOptions });
+const optionsOf = (tool: Tool): Options => ({ ...tool.options, ...commonOptions });
 
 /** Whether errors go to stdout as JSON too; asked before (and even if not) the command line parses. */
 export const wantsJson = (argv: readonly string[]): boolean =>

@@ -19,7 +19,7 @@ export interface Candidate {
 
 /** From this share of explained keys on a checkpoint counts as recognised: a few renamed or missing keys are faults of
  * the file, but a later generation of the same network (0.6 and less for the pairs known here) is another architecture. */
-export const RECOGNISED = 0.7;
+const RECOGNISED = 0.7;
 
 /** How well one architecture explains the keys. No weight is read. */
 export const judge = (architecture: Architecture, tensors: ReadonlyMap<string, WeightTensor>): Candidate => {

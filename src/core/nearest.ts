@@ -14,7 +14,7 @@ const MAX_CANDIDATES = 20_000;
  * Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours cost 1.
  * Stops early and gives `limit + 1` when the distance exceeds `limit`.
  */
-export const editDistance = (a: string, b: string, limit: number = Infinity): number => {
+const editDistance = (a: string, b: string, limit: number = Infinity): number => {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -28,7 +28,7 @@ export const WEIGHT_FORMATS = {
 } as const satisfies Record<string, FlatFormat>;
 
 /** Formats inside a zip archive, told apart by their entries; the first that matches wins. */
-export const ZIP_FORMATS = {
+const ZIP_FORMATS = {
   torchscript: {
     matches: (names) => names.some((name) => /^[^/]+\/(constants\.pkl|bytecode\.pkl|code\/)/.test(name)),
     open: (source) => {

@@ -8,7 +8,6 @@ import { type ByteSource, FileSource } from '../core/source.ts';
 import { checkStructure } from '../ir/check.ts';
 import { modelFromProto } from '../ir/from-proto.ts';
 import type { Model } from '../ir/model.ts';
-import { modelToProto } from '../ir/to-proto.ts';
 import { checkOperators, type OperatorCheck } from '../ops/check.ts';
 import { decodeModel } from '../proto/decode.ts';
 import type { ModelProto } from '../proto/schema.ts';
@@ -16,7 +15,7 @@ import type { ModelProto } from '../proto/schema.ts';
 const RANK = { error: 0, warning: 1, note: 2 } as const;
 
 /** An error that ended the work, as a finding. Its code is the rule. */
-export const findingOf = (error: OrthoError): Finding => {
+const findingOf = (error: OrthoError): Finding => {
   const { code, message, hint, at } = error;
   return { level: 'error', rule: code, message, ...(hint === undefined ? {} : { hint }), at };
 };
@@ -54,9 +53,6 @@ export const checkProto = (
   const findings = [...structure, ...more, ...operators.findings];
   return { ...operators, findings: findings.sort((a, b) => RANK[a.level] - RANK[b.level]), model };
 };
-
-/** Checks a model in memory, as it would be written. */
-export const checkModel = (model: Model): readonly Finding[] => checkProto(modelToProto(model)).findings;
 
 /** Checks the model in a source; what cannot be decoded is a finding. */
 export const checkModelSource = (source: ByteSource, path?: string): readonly Finding[] => {

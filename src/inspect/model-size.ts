@@ -5,7 +5,7 @@ import { modelMacs } from '../ops/cost.ts';
 import type { ModelSizeData } from '../report/schemas/common.ts';
 
 /** Nodes by operator (`Conv`, `com.microsoft.Gelu`), subgraphs and function bodies included, most frequent first. */
-export const countOps = (model: Model): Record<string, number> => {
+const countOps = (model: Model): Record<string, number> => {
   const counts = new Map<string, number>();
   for (const graph of [model.graph, ...model.functions.map(({ body }) => body)]) {
     for (const { qualifiedOp } of allNodes(graph))

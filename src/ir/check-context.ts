@@ -8,7 +8,7 @@ import { quoted } from '../proto/quote.ts';
 import type { NodeProto } from '../proto/schema.ts';
 
 /** Findings of one rule that are listed; the first of them tells how many there are. */
-export const LISTED_PER_RULE = 20;
+const LISTED_PER_RULE = 20;
 
 type Message = string | (() => string);
 

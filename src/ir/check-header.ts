@@ -5,8 +5,8 @@ import { canonicalDomain, type FindingList } from './check-context.ts';
 import { checkName } from './check-names.ts';
 
 /** The newest IR version and operator sets that this version of ortho knows. */
-export const NEWEST_IR = 14n;
-export const NEWEST_OPSETS: ReadonlyMap<string, bigint> = new Map([
+const NEWEST_IR = 14n;
+const NEWEST_OPSETS: ReadonlyMap<string, bigint> = new Map([
   ['', 28n],
   ['ai.onnx.ml', 5n],
   ['ai.onnx.preview.training', 1n],

@@ -106,7 +106,7 @@ const checkBooleans = (tensor: TensorProto, what: string, findings: FindingList,
 };
 
 /** The number of elements, or undefined when the dims are faulty (then they were reported). */
-export const checkDims = (
+const checkDims = (
   dims: readonly bigint[],
   what: string,
   findings: FindingList,

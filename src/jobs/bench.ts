@@ -51,7 +51,7 @@ export interface BenchOptions {
 }
 
 /** 10 s, and 2 s a model beyond five. */
-export const defaultDuration = (models: number): number => Math.max(10, 2 * models);
+const defaultDuration = (models: number): number => Math.max(10, 2 * models);
 
 /** An interval wider than this share of the median is worth a note. */
 const WIDE_INTERVAL = 0.1;

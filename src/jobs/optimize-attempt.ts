@@ -24,8 +24,8 @@ import { type Target, targets } from './optimize-plan.ts';
 import { isRefusal, type OptimizeProof, proveOptimized } from './optimize-proof.ts';
 
 /** The metadata keys that say what an optimised model is bound to. */
-export const TARGET_KEY = 'ortho.target';
-export const CPU_KEY = 'ortho.cpu';
+const TARGET_KEY = 'ortho.target';
+const CPU_KEY = 'ortho.cpu';
 
 interface LeftOut {
   readonly name: string;

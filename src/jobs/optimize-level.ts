@@ -25,7 +25,7 @@ const isBlownUp = (before: number, after: number): boolean =>
   after - before > Math.max(LEAST_GROWTH, before / 10);
 
 /** Bytes of a model's file, all data inside. */
-export const encodedSize = (model: Model): number =>
+const encodedSize = (model: Model): number =>
   encodeModel(modelToProto(model)).reduce(
     (total, segment) => total + (segment instanceof Uint8Array ? segment.length : segment.size),
     0,

@@ -42,7 +42,7 @@ const unlinkQuietly = (path: string): void => {
 };
 
 /** Removes every temporary file that this process has open. Runs by itself when the process exits. */
-export const removeTempFiles = (): void => {
+const removeTempFiles = (): void => {
   for (const path of live) unlinkQuietly(path);
   live.clear();
 };

@@ -16,7 +16,7 @@ import { inferShapes } from './infer/index.ts';
 import { schemaOf } from './schemas.ts';
 
 /** `tensor(float)`, `seq(tensor(int64))`: a type as schemas spell it; undefined where a part is unknown. */
-export const typeText = (type: ValueType | undefined): string | undefined => {
+const typeText = (type: ValueType | undefined): string | undefined => {
   const wrap = (name: string, inner: string | undefined): string | undefined =>
     inner === undefined ? undefined : `${name}(${inner})`;
   const text = (dtype: Parameters<typeof dtypeInfo>[0] | undefined): string | undefined =>

@@ -67,7 +67,7 @@ export interface WeightCensus {
  * @returns null when the float tensors exceed `limit` bytes
  * @throws OrthoError model/external-data when data beside the model cannot be read
  */
-export const countWeights = (
+const countWeights = (
   model: Model,
   limit: number,
   each: (stored: StoredTensor, census: FloatCensus) => void,

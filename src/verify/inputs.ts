@@ -30,7 +30,7 @@ export interface Fill {
 }
 
 /** Batch 1, everything else 16: what is taken when nobody says otherwise. */
-export const DEFAULT_FILL: Fill = { batch: 1, other: 16, batchAxis: 0 };
+const DEFAULT_FILL: Fill = { batch: 1, other: 16, batchAxis: 0 };
 
 /** Most elements of one made-up input: 2^28, 1 GiB of float32. */
 const MOST_ELEMENTS = 2 ** 28;
@@ -73,7 +73,7 @@ const integersOf = (dtype: DType, count: number, below: number, rng: Rng): numbe
   Array.from({ length: count }, () => rng.integer(dtype === 'uint8' ? 256 : dtype === 'bool' ? 2 : below));
 
 /** A random tensor. @throws dtype/unsupported for types that no session takes as an input. */
-export const randomTensor = (
+const randomTensor = (
   dtype: DType,
   dims: readonly number[],
   rng: Rng,
@@ -234,10 +234,7 @@ export const shapesByName = (
 };
 
 /** @throws usage/input-shape */
-export const checkShapes = (
-  specs: readonly InputSpec[],
-  shapes: ReadonlyMap<string, readonly number[]>,
-): void => {
+const checkShapes = (specs: readonly InputSpec[], shapes: ReadonlyMap<string, readonly number[]>): void => {
   for (const [name, dims] of shapes) {
     const spec = specs.find((one) => one.name === name);
     if (spec === undefined) {

@@ -24,7 +24,7 @@ export interface Tolerances {
   readonly byOutput?: ReadonlyMap<string, Tolerance>;
 }
 
-export const EXACT: Tolerance = { atol: 0, rtol: 0, ofMax: 0 };
+const EXACT: Tolerance = { atol: 0, rtol: 0, ofMax: 0 };
 
 /**
  * Without a word from the user: by element type. Float32 nets of a hundred layers stay well inside these. The absolute

@@ -23,5 +23,3 @@ export const architectures = {
   rnet,
   onet,
 } as const satisfies Record<string, Architecture>;
-
-export type ArchitectureName = keyof typeof architectures;

@@ -19,9 +19,6 @@ export const mulDims = (a: Dim, b: Dim): Dim => {
   return a === 1 ? b : b === 1 ? a : null;
 };
 
-/** floor(a / by) for a positive `by`. */
-export const floorDiv = (a: Dim, by: number): Dim => (by === 1 ? a : isKnown(a) ? Math.floor(a / by) : null);
-
 /** True unless both are known and differ. */
 export const mayEqual = (a: Dim | undefined, b: Dim | undefined): boolean =>
   !isKnown(a) || !isKnown(b) || a === b;

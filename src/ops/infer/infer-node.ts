@@ -17,8 +17,8 @@ import type { Constancy, InferContext, PartialTensor } from './types.ts';
  * A node whose inputs are all constants is reported when its result takes more bytes than this and more than
  * `MAX_FOLDED_GROWTH` times the largest tensor stored behind it: computing it ahead of time would burst memory.
  */
-export const MAX_FOLDED_BYTES = 64 * 2 ** 20;
-export const MAX_FOLDED_GROWTH = 16;
+const MAX_FOLDED_BYTES = 64 * 2 ** 20;
+const MAX_FOLDED_GROWTH = 16;
 
 /** Operators whose result does not follow from their inputs. */
 const RANDOM_OPS: ReadonlySet<string> = new Set([

@@ -2,12 +2,12 @@
 import { type DType, dtypeInfo } from '../../core/dtype.ts';
 import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from '../../core/half.ts';
 import { type Tensor, tensorArray, toBigInts } from '../../core/tensor.ts';
-import { type Dim, type Shape, tensorType, type ValueType } from '../../ir/type.ts';
+import type { Dim, ValueType } from '../../ir/type.ts';
 import { isStatic } from './dims.ts';
 import type { Element, PartialTensor } from './types.ts';
 
 /** Values with more elements are not evaluated. Shape arithmetic stays far below (a shape has at most 64 entries). */
-export const MAX_KNOWN_ELEMENTS = 1024;
+const MAX_KNOWN_ELEMENTS = 1024;
 
 const isInteger = (dtype: DType): boolean => {
   const { kind, bits } = dtypeInfo(dtype);
@@ -18,7 +18,7 @@ const isReadableFloat = (dtype: DType): boolean =>
   dtype === 'float32' || dtype === 'float64' || dtype === 'float16' || dtype === 'bfloat16';
 
 /** True for the element types whose values inference follows. */
-export const isFollowed = (dtype: DType | undefined): dtype is DType =>
+const isFollowed = (dtype: DType | undefined): dtype is DType =>
   dtype !== undefined && (isInteger(dtype) || isReadableFloat(dtype));
 
 /** The tensor's elements, or undefined when it is too large, of another kind, or cannot be read. */
@@ -84,9 +84,6 @@ export const smallOutput = (
 /** True when every element is a number. */
 export const isComplete = (partial: PartialTensor): boolean =>
   partial.elements.every((element) => typeof element === 'bigint' || typeof element === 'number');
-
-/** The type of a stored tensor. */
-export const typeOfTensor = (tensor: Tensor): ValueType => tensorType(tensor.dtype, tensor.dims as Shape);
 
 /** Row-major strides in elements. */
 export const stridesOf = (dims: readonly number[]): number[] => {

@@ -11,7 +11,7 @@ const token = (axis: number): string => `\0${axis}`;
  * Reshape. 0 copies the input's dimension (unless `allowZero`), one −1 takes what is left. Unknown and symbolic
  * dimensions cancel: [N, 8, 16] to [−1, 128] gives [N, 128].
  */
-export const reshapeShape = (
+const reshapeShape = (
   call: Call,
   input: Shape | undefined,
   target: readonly Dim[],

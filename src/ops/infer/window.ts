@@ -41,7 +41,7 @@ const perAxis = (
 };
 
 /** auto_pad, an unknown word refused. */
-export const autoPadOf = (call: Call): AutoPad => {
+const autoPadOf = (call: Call): AutoPad => {
   const text = call.string('auto_pad') || 'NOTSET';
   if (!AUTO_PADS.includes(text)) call.fail('attribute-range', `unknown auto_pad "${text}"`);
   return text as AutoPad;

@@ -180,7 +180,7 @@ export const parseSparseData = (
 };
 
 /** A tensor constant: `float[2] name = {1, 2}`, name and `=` optional. */
-export const parseTensor = (scanner: Scanner): TensorProto => {
+const parseTensor = (scanner: Scanner): TensorProto => {
   const type = parseType(scanner);
   const name = scanner.optionalName();
   scanner.matches('=');

@@ -4,7 +4,7 @@ import { count, type Frozen, valueInfo } from './common.ts';
 
 const interval = z.tuple([z.number(), z.number()]);
 
-export const latencySummary = z.object({
+const latencySummary = z.object({
   n: count,
   min: z.number(),
   p50: z.number(),
@@ -19,7 +19,7 @@ export const latencySummary = z.object({
   ci95: interval,
 });
 
-export const benchModel = z.object({
+const benchModel = z.object({
   name: z.string(),
   file: z.string(),
   /** The session options it ran with. */
@@ -65,7 +65,6 @@ export const bench = z.object({
     .nullable(),
 });
 
-export type LatencySummaryData = Frozen<z.infer<typeof latencySummary>>;
 export type BenchModelData = Frozen<z.infer<typeof benchModel>>;
 export type ComparisonData = Frozen<z.infer<typeof comparison>>;
 export type BenchData = Frozen<z.infer<typeof bench>>;

@@ -19,5 +19,3 @@ export const reportSchemas = {
   bench,
   run,
 } as const satisfies Record<string, z.ZodType>;
-
-export type ReportKind = keyof typeof reportSchemas;

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { count, type Frozen, modelSize } from './common.ts';
 import { verify } from './verify.ts';
 
-export const passResult = z.object({
+const passResult = z.object({
   name: z.string(),
   changes: count,
   ms: z.number(),

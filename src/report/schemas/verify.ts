@@ -8,7 +8,7 @@ const tolerance = z.object({ atol: z.number(), rtol: z.number(), ofMax: z.number
 /** An element: where it is and its value on both sides (null where JSON has no number for it). */
 const element = z.object({ index: z.array(count), expected: measured, actual: measured });
 
-export const outputParity = z.object({
+const outputParity = z.object({
   name: z.string(),
   dtype: z.string(),
   dims: z.array(count),
@@ -51,7 +51,6 @@ export const verify = z.object({
   firstDivergence: z.string().nullable(),
 });
 
-export type ToleranceData = Frozen<z.infer<typeof tolerance>>;
 export type OutputParityData = Frozen<z.infer<typeof outputParity>>;
 export type VerifyData = Frozen<z.infer<typeof verify>>;
 export type ParityData = VerifyData;
