@@ -4,28 +4,23 @@
  * is wrong with the model, so they are judged on the decoded messages.
  */
 import { nearestNames } from '../core/nearest.ts';
+import type { AttributeKind } from '../ir/attribute.ts';
 import { holdsWhatItSays } from '../ir/check-attribute.ts';
 import { canonicalDomain, type FindingList, qualifiedName, Where } from '../ir/check-context.ts';
 import { quoted } from '../proto/quote.ts';
 import { ATTRIBUTE_TYPES, type AttributeProto, type ModelProto, type NodeProto } from '../proto/schema.ts';
-import {
-  type FormalParameter,
-  operatorNames,
-  type Schema,
-  type SchemaAttributeType,
-  schemaOf,
-} from './schemas.ts';
+import { type FormalParameter, operatorNames, type Schema, schemaOf } from './schemas.ts';
 
 /** Wrong names that get a suggestion; looking for one costs a pass over all operators. */
 const SUGGESTIONS = 20;
 
-const KIND_OF_TYPE = new Map<number, SchemaAttributeType>(
+const KIND_OF_TYPE = new Map<number, AttributeKind>(
   Object.entries(ATTRIBUTE_TYPES).flatMap(([kind, type]) =>
-    kind === 'undefined' ? [] : [[type, kind as SchemaAttributeType]],
+    kind === 'undefined' ? [] : [[type, kind as AttributeKind]],
   ),
 );
 
-const KIND_TEXT: Readonly<Record<SchemaAttributeType, string>> = {
+const KIND_TEXT: Readonly<Record<AttributeKind, string>> = {
   float: 'a float',
   int: 'an int',
   string: 'a string',
@@ -43,7 +38,7 @@ const KIND_TEXT: Readonly<Record<SchemaAttributeType, string>> = {
 };
 
 /** The kind of an attribute; undefined where it says none or lies (the structural rules report that). */
-const kindOf = (attribute: AttributeProto): SchemaAttributeType | undefined =>
+const kindOf = (attribute: AttributeProto): AttributeKind | undefined =>
   holdsWhatItSays(attribute) ? KIND_OF_TYPE.get(attribute.type ?? ATTRIBUTE_TYPES.undefined) : undefined;
 
 /** Attributes of Constant that hold its value. */

@@ -3,6 +3,7 @@
  * The data is generated (scripts/make-op-schemas.py tells its layout) and parsed on first use.
  */
 import { readFileSync } from 'node:fs';
+import type { AttributeKind } from '../ir/attribute.ts';
 import type _generated from './schemas.generated.json';
 
 /** One formal input or output. */
@@ -17,25 +18,9 @@ export interface FormalParameter {
   readonly homogeneous: boolean;
 }
 
-export type SchemaAttributeType =
-  | 'float'
-  | 'int'
-  | 'string'
-  | 'tensor'
-  | 'graph'
-  | 'sparse_tensor'
-  | 'type_proto'
-  | 'floats'
-  | 'ints'
-  | 'strings'
-  | 'tensors'
-  | 'graphs'
-  | 'sparse_tensors'
-  | 'type_protos';
-
 export interface SchemaAttribute {
   readonly name: string;
-  readonly type: SchemaAttributeType;
+  readonly type: AttributeKind;
   readonly required: boolean;
   readonly default: number | string | readonly (number | string)[] | undefined;
 }
@@ -72,7 +57,7 @@ type Row = readonly [
   0 | AttributeRow[],
   0 | Record<string, number>,
 ];
-type AttributeRow = readonly [string, SchemaAttributeType, (0 | 1)?, SchemaAttribute['default']?];
+type AttributeRow = readonly [string, AttributeKind, (0 | 1)?, SchemaAttribute['default']?];
 
 interface SchemaFile {
   readonly source: string;
@@ -105,7 +90,8 @@ const tables = (): Tables => {
   const file = parse(readFileSync(new URL('./schemas.generated.json', import.meta.url), 'utf8'));
   loaded = {
     latest: new Map(Object.entries(file.latest)),
-    types: file.types.map((set) => new Set(set.split(' '))),
+    // The two parts of a map are set off by a comma and a space; between types there is only the space.
+    types: file.types.map((set) => new Set(set.split(/(?<!,) /).map((text) => text.replaceAll(', ', ',')))),
     domains: new Map(
       Object.entries(file.domains).map(([domain, ops]) => [domain, new Map(Object.entries(ops))]),
     ),

@@ -140,6 +140,17 @@ const compareStrings = (base: OutputParity, expected: Tensor, actual: Tensor): O
   };
 };
 
+/** An output of which no values were compared: not ok, and without metrics. */
+export const nothingCompared = (name: string, { dtype, dims }: Tensor): OutputParity => ({
+  name,
+  dtype,
+  dims,
+  metrics: poolMetrics(startPool()),
+  nonFinite: { expected: 0, actual: 0 },
+  worst: null,
+  ok: false,
+});
+
 /**
  * Compares `actual` with `expected` under the tolerances. With a `pool`, the values also go into its accumulators
  * (metrics over all cases of an output).
@@ -152,15 +163,7 @@ export const compareTensors = (
   tolerances: Tolerances = {},
   pool?: Pool,
 ): OutputParity => {
-  const base: OutputParity = {
-    name,
-    dtype: expected.dtype,
-    dims: expected.dims,
-    metrics: poolMetrics(startPool()),
-    nonFinite: { expected: 0, actual: 0 },
-    worst: null,
-    ok: false,
-  };
+  const base = nothingCompared(name, expected);
   if (expected.dtype !== actual.dtype) {
     return { ...base, message: `expected dtype ${expected.dtype}, found ${actual.dtype}` };
   }

@@ -4,7 +4,14 @@
 import { OrthoError } from '../core/errors.ts';
 import type { Tensor } from '../core/tensor.ts';
 import type { VerifyData } from '../report/schemas/verify.ts';
-import { compareTensors, type OutputParity, type Pool, poolMetrics, startPool } from './compare.ts';
+import {
+  compareTensors,
+  nothingCompared,
+  type OutputParity,
+  type Pool,
+  poolMetrics,
+  startPool,
+} from './compare.ts';
 import { type Tolerance, type Tolerances, toleranceFor } from './tolerance.ts';
 
 export interface ParityOptions {
@@ -119,13 +126,7 @@ export const startParity = (
 };
 
 const emptyParity = (name: string, expected: Tensor, message: string): OutputParity => ({
-  name,
-  dtype: expected.dtype,
-  dims: expected.dims,
-  metrics: poolMetrics(startPool()),
-  nonFinite: { expected: 0, actual: 0 },
-  worst: null,
-  ok: false,
+  ...nothingCompared(name, expected),
   message,
 });
 
