@@ -141,7 +141,7 @@ const compareStrings = (base: OutputParity, expected: Tensor, actual: Tensor): O
 };
 
 /** An output of which no values were compared: not ok, and without metrics. */
-export const nothingCompared = (name: string, { dtype, dims }: Tensor): OutputParity => ({
+export const notCompared = (name: string, { dtype, dims }: Tensor): OutputParity => ({
   name,
   dtype,
   dims,
@@ -163,7 +163,7 @@ export const compareTensors = (
   tolerances: Tolerances = {},
   pool?: Pool,
 ): OutputParity => {
-  const base = nothingCompared(name, expected);
+  const base = notCompared(name, expected);
   if (expected.dtype !== actual.dtype) {
     return { ...base, message: `expected dtype ${expected.dtype}, found ${actual.dtype}` };
   }

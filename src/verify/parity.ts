@@ -6,7 +6,7 @@ import type { Tensor } from '../core/tensor.ts';
 import type { VerifyData } from '../report/schemas/verify.ts';
 import {
   compareTensors,
-  nothingCompared,
+  notCompared,
   type OutputParity,
   type Pool,
   poolMetrics,
@@ -126,7 +126,7 @@ export const startParity = (
 };
 
 const emptyParity = (name: string, expected: Tensor, message: string): OutputParity => ({
-  ...nothingCompared(name, expected),
+  ...notCompared(name, expected),
   message,
 });
 
