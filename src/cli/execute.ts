@@ -20,21 +20,26 @@ import type { PlainOutput, Tool } from './tool.ts';
 
 type CommonValues = ValuesOf<typeof commonOptions>;
 
-const FORMAT_OF_EXTENSION = new Map<string, ReportFormat>([
-  ['.txt', 'text'],
-  ['.json', 'json'],
-  ['.md', 'md'],
-  ['.html', 'html'],
-  ['.xml', 'junit'],
-  ['.sarif', 'sarif'],
+/** Extensions of formats that have no renderer yet. */
+const RESERVED_EXTENSIONS = new Map<string, ReportFormat>([
+  ['html', 'html'],
+  ['xml', 'junit'],
+  ['sarif', 'sarif'],
 ]);
 
-const rendererOf = (format: ReportFormat): Renderer => {
+const rendererOf = (format: string): Renderer => {
   const renderer = new Map<string, Renderer>(Object.entries(renderers)).get(format);
   if (renderer !== undefined) return renderer;
   throw new OrthoError('report/unsupported-format', `the report format ${format} is not built yet`, {
     hint: `use ${Object.keys(renderers).join(', ')}`,
   });
+};
+
+/** The format that a path's extension names. */
+const formatOfPath = (path: string): string | undefined => {
+  const extension = extname(path).slice(1).toLowerCase();
+  const renderer = Object.values(renderers).find((one) => one.extension === extension);
+  return renderer?.name ?? RESERVED_EXTENSIONS.get(extension);
 };
 
 interface ReportPlan {
@@ -55,7 +60,7 @@ const planReport = (
   const stdout = rendererOf(format);
   const path = values.report;
   if (path === undefined) return { stdout, file: undefined };
-  const renderer = rendererOf(FORMAT_OF_EXTENSION.get(extname(path).toLowerCase()) ?? format);
+  const renderer = rendererOf(formatOfPath(path) ?? format);
   checkOutput(path, { force: values.force, inputs });
   if (typeof values.output === 'string' && resolve(values.output) === resolve(path)) {
     throw new OrthoError('usage/conflict', `--report and -o both name ${path}`);
