@@ -1,5 +1,5 @@
 import { outputOption } from '../src/cli/common-options.ts';
-import { argument, choice, flag, integer, number, path, text } from '../src/cli/options.ts';
+import { argument, choice, flag, integer, namedShape, number, path, text } from '../src/cli/options.ts';
 import { defineTool } from '../src/cli/tool.ts';
 
 export const tool = defineTool({
@@ -33,8 +33,9 @@ export const tool = defineTool({
     minSqnr: number('DB', 'least centred SQNR of every output, in dB', { default: 10 }),
     exclude: text('GLOB', 'nodes that stay float, by name', { repeat: true }),
     convolutions: flag('scheme dynamic: quantise convolutions too (slower than float on most CPUs)'),
+    shape: namedShape('NAME=DIMS', 'dimensions of a made-up input', { repeat: true }),
   },
-  run: async ({ input, output, mean, std, threads, timeout, memory, ...rest }, io) => {
+  run: async ({ input, output, mean, std, shape, threads, timeout, memory, ...rest }, io) => {
     const { quantizeModel } = await import('../src/jobs/quantize.ts');
     const { normalizationOf } = await import('../src/quantize/image.ts');
     const { sessionLimits } = await import('../src/cli/session-limits.ts');
@@ -43,6 +44,7 @@ export const tool = defineTool({
       input,
       output,
       normalization: normalizationOf(mean, std),
+      shapes: shape,
       session: sessionLimits({ threads, timeout, memory }),
       io,
     });

@@ -14,19 +14,22 @@ import { nearestNames } from '../core/nearest.ts';
 import { createReport, type Finding, type Report } from '../core/report.ts';
 import { modelSizeOf } from '../inspect/model-size.ts';
 import { loadModel } from '../ir/load.ts';
+import type { Model } from '../ir/model.ts';
 import { inferShapes } from '../ops/infer/index.ts';
 import type { Range } from '../quantize/affine.ts';
 import { collectRanges, observeRanges } from '../quantize/calibrate.ts';
 import { type Evaluation, evaluate, MIN_VARIATION } from '../quantize/evaluate.ts';
 import type { Normalization } from '../quantize/image.ts';
 import { type SchemeName, schemes } from '../quantize/index.ts';
+import { randomSamples } from '../quantize/random-samples.ts';
 import { calibratedTensors, loadFloat, rewrite } from '../quantize/rewrite.ts';
 import { holdOut, NO_NORMALIZATION, openSamples, type SampleSet } from '../quantize/samples.ts';
 import type { Excluded, Scheme, SchemeContext } from '../quantize/scheme.ts';
 import type { QuantizeData } from '../report/schemas/quantize.ts';
 import { openIsolatedSession } from '../runtime/isolated.ts';
-import type { ProcessLimits, Session, SessionOptions, TensorSpec } from '../runtime/session.ts';
-import { randomFeeds } from '../verify/inputs.ts';
+import type { ProcessLimits, Session, SessionOptions } from '../runtime/session.ts';
+import { type GivenShape, shapesByName } from '../verify/inputs.ts';
+import { requiredInputs } from '../verify/model-inputs.ts';
 import { writeModel } from './model-file.ts';
 import { optimizeModel } from './optimize.ts';
 import { checkOutput } from './output.ts';
@@ -38,9 +41,6 @@ export const DEFAULT_MIN_SQNR = 10;
 
 /** The level at which users run a model: the runtime's own default. */
 const DEPLOYED_LEVEL = 'all';
-
-/** Random samples that judge a scheme without calibration when no others are given. */
-const RANDOM_SAMPLES = 8;
 
 export interface QuantizeOptions {
   readonly input: string;
@@ -59,6 +59,8 @@ export interface QuantizeOptions {
   readonly exclude?: readonly string[];
   /** Also quantise convolutions where the scheme would leave them (dynamic: slower). */
   readonly convolutions?: boolean;
+  /** Dimensions of the inputs that are made up: to prove the optimised model, and to judge where no samples are given. */
+  readonly shapes?: readonly GivenShape[];
   readonly seed?: number;
   readonly force?: boolean;
   readonly session?: Omit<SessionOptions, 'level'> & ProcessLimits;
@@ -80,12 +82,6 @@ const withSession = async <T>(
   }
 };
 
-const randomSamples = (inputs: readonly TensorSpec[], seed: number): SampleSet => ({
-  count: RANDOM_SAMPLES,
-  origin: `${RANDOM_SAMPLES} random inputs`,
-  load: async (index) => randomFeeds(inputs, { seed: seed + index }),
-});
-
 interface Samples {
   readonly calibration: SampleSet | undefined;
   readonly evaluation: SampleSet;
@@ -94,16 +90,21 @@ interface Samples {
 const findSamples = async (
   options: QuantizeOptions,
   scheme: Scheme,
-  inputs: readonly TensorSpec[],
+  model: Model,
+  reference: Session,
 ): Promise<Samples> => {
   const { seed = 0, normalization = NO_NORMALIZATION, crops } = options;
+  const { inputs } = reference;
   const open = (path: string, ownSeed: number): Promise<SampleSet> =>
     openSamples(path, inputs, { crops, seed: ownSeed, normalization });
   // Other crops of the same photographs judge what these calibrate.
   const judged = options.evaluate === undefined ? undefined : await open(options.evaluate, seed + 1);
   if (!scheme.needsCalibration) {
     const samples = options.calibrate === undefined ? undefined : await open(options.calibrate, seed);
-    return { calibration: undefined, evaluation: judged ?? samples ?? randomSamples(inputs, seed) };
+    const given = judged ?? samples;
+    if (given !== undefined) return { calibration: undefined, evaluation: given };
+    const shapes = shapesByName(requiredInputs(model), options.shapes ?? []);
+    return { calibration: undefined, evaluation: await randomSamples(model, reference, { seed, shapes }) };
   }
   if (options.calibrate === undefined) {
     throw new OrthoError('usage/option', `the scheme ${scheme.name} needs samples to calibrate on`, {
@@ -207,7 +208,15 @@ export const quantizeModel = async (options: QuantizeOptions): Promise<Report<'q
   const folder = mkdtempSync(join(tmpdir(), 'ortho-quantize-'));
   try {
     const float = join(folder, 'float.onnx');
-    const optimized = await optimizeModel({ input, output: float, target: 'onnx', seed, session, io });
+    const optimized = await optimizeModel({
+      input,
+      output: float,
+      target: 'onnx',
+      seed,
+      shapes: options.shapes ?? [],
+      session,
+      io,
+    });
     if (!optimized.ok) {
       throw new OrthoError(
         'verify/parity',
@@ -223,13 +232,13 @@ export const quantizeModel = async (options: QuantizeOptions): Promise<Report<'q
       convolutions: options.convolutions ?? false,
     };
     return await withSession(float, { ...session, level: DEPLOYED_LEVEL }, async (reference) => {
-      const samples = await findSamples(options, scheme, reference.inputs);
+      const samples = await findSamples(options, scheme, loadModel(float), reference);
       const tensors = calibratedTensors(float, scheme, context);
       const ranges =
-        samples.calibration === undefined
+        samples.calibration === undefined || tensors.size === 0
           ? new Map<string, Range>()
           : await calibrate(float, tensors, samples.calibration, folder, session, io);
-      const { model, excluded } = rewrite(float, scheme, context, ranges);
+      const { model, excluded, isQuantized } = rewrite(float, scheme, context, ranges);
       const candidate = join(folder, 'candidate.onnx');
       const { bytes } = await writeModel(candidate, model, { isTemporary: true });
       const evaluation = await withSession(candidate, { ...session, level: DEPLOYED_LEVEL }, (open) =>
@@ -240,7 +249,6 @@ export const quantizeModel = async (options: QuantizeOptions): Promise<Report<'q
           onSample: (done) => io.progress('judge', done / samples.evaluation.count),
         }),
       );
-      const isQuantized = [...model.graph.nodes].some(({ op }) => /^(DequantizeLinear|\w+Integer)$/.test(op));
       const findings = judge(evaluation, minSqnr);
       if (!isQuantized) findings.push(emptyRewrite(scheme, excluded));
       findings.push(...unmatchedExclusions(options.exclude ?? [], float));

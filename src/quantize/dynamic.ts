@@ -19,6 +19,8 @@ import {
   floatConstant,
   isConstantMatMul,
   isPlainGemm,
+  NOT_CONSTANT_MATMUL,
+  NOT_PLAIN_GEMM,
   transpose,
 } from './float-weights.ts';
 import type { Excluded, Scheme, SchemeContext } from './scheme.ts';
@@ -80,36 +82,62 @@ const replaceByInteger = (
   result.type = type;
 };
 
+/** An int8 weight and its scales. */
+interface StoredWeight {
+  readonly weight: Value;
+  readonly scale: Value;
+}
+
+type Layout = 'matrix' | 'transposed' | 'kernel';
+
+const storeWeight = (graph: Graph, value: Value, layout: Layout): StoredWeight => {
+  const { name } = value;
+  const given = floatConstant(value) as FloatConstant;
+  const { dims, values } = layout === 'transposed' ? transpose(given) : given;
+  const quantized =
+    layout === 'kernel' ? quantizeWeight(values, [1, values.length], 0) : quantizeWeight(values, dims, 1);
+  const scaleDims = layout === 'kernel' ? [] : [quantized.scales.length];
+  return {
+    weight: graph.addInitializer(`${name}/int8`, typedTensor('int8', dims, quantized.values)),
+    scale: graph.addInitializer(`${name}/scale`, float32Tensor(scaleDims, quantized.scales)),
+  };
+};
+
+/** Quantises a weight, once for all nodes that share it. */
+const createWeightStore = (graph: Graph): ((value: Value, layout: Layout) => StoredWeight) => {
+  const known = new Map<Value, Map<Layout, StoredWeight>>();
+  return (value, layout) => {
+    const ofValue = known.get(value) ?? new Map<Layout, StoredWeight>();
+    const stored = ofValue.get(layout) ?? storeWeight(graph, value, layout);
+    known.set(value, ofValue.set(layout, stored));
+    return stored;
+  };
+};
+
+interface Rewriter {
+  activation(x: Value, before: Node): Quantized;
+  weight(value: Value, layout: Layout): StoredWeight;
+}
+
 const quantizeMatrix = (
   node: Node,
-  matrix: FloatConstant,
-  quantize: (x: Value, before: Node) => Quantized,
+  layout: 'matrix' | 'transposed',
+  rewriter: Rewriter,
   bias: Value | undefined,
 ): void => {
-  const graph = node.graph as Graph;
-  const { name } = node.inputs[1] as Value;
-  const { values, scales } = quantizeWeight(matrix.values, matrix.dims, 1);
-  const weight = graph.addInitializer(`${name}/int8`, typedTensor('int8', matrix.dims, values));
-  const scale = graph.addInitializer(`${name}/scale`, float32Tensor([scales.length], scales));
+  const { weight, scale } = rewriter.weight(node.inputs[1] as Value, layout);
   replaceByInteger(
     node,
     { op: 'MatMulInteger', weight },
     scale,
-    quantize(node.inputs[0] as Value, node),
+    rewriter.activation(node.inputs[0] as Value, node),
     bias,
   );
 };
 
-const quantizeConvolution = (
-  node: Node,
-  kernel: FloatConstant,
-  quantize: (x: Value, before: Node) => Quantized,
-): void => {
+const quantizeConvolution = (node: Node, kernel: FloatConstant, rewriter: Rewriter): void => {
   const graph = node.graph as Graph;
-  const { name } = node.inputs[1] as Value;
-  const flat = quantizeWeight(kernel.values, [1, kernel.values.length], 0);
-  const weight = graph.addInitializer(`${name}/int8`, typedTensor('int8', kernel.dims, flat.values));
-  const scale = graph.addInitializer(`${name}/scale`, float32Tensor([], flat.scales));
+  const { weight, scale } = rewriter.weight(node.inputs[1] as Value, 'kernel');
   const bias = floatConstant(node.inputs[2]);
   const spread =
     bias &&
@@ -122,16 +150,12 @@ const quantizeConvolution = (
     node,
     { op: 'ConvInteger', weight, attributes },
     scale,
-    quantize(node.inputs[0] as Value, node),
+    rewriter.activation(node.inputs[0] as Value, node),
     spread,
   );
 };
 
-const rewriteNode = (
-  node: Node,
-  context: SchemeContext,
-  quantize: (x: Value, before: Node) => Quantized,
-): string | undefined => {
+const rewriteNode = (node: Node, context: SchemeContext, rewriter: Rewriter): string | undefined => {
   if (node.inputs[0]?.dtype !== undefined && node.inputs[0].dtype !== 'float32')
     return `input is ${node.inputs[0].dtype}`;
   if (node.is('Conv')) {
@@ -139,16 +163,16 @@ const rewriteNode = (
     const kernel = floatConstant(node.inputs[1]);
     if (!kernel) return 'its weight is not a float32 constant';
     if (node.inputs[2] && !floatConstant(node.inputs[2])) return 'its bias is not a float32 constant';
-    quantizeConvolution(node, kernel, quantize);
+    quantizeConvolution(node, kernel, rewriter);
     return undefined;
   }
-  const matrix = floatConstant(node.inputs[1]);
-  if (isConstantMatMul(node)) quantizeMatrix(node, matrix as FloatConstant, quantize, undefined);
-  else if (isPlainGemm(node)) {
-    const upright =
-      node.int('transB', 0) === 1 ? transpose(matrix as FloatConstant) : (matrix as FloatConstant);
-    quantizeMatrix(node, upright, quantize, node.inputs[2]);
-  } else return 'its weight is not a constant float32 matrix';
+  if (node.is('MatMul')) {
+    if (!isConstantMatMul(node)) return NOT_CONSTANT_MATMUL;
+    quantizeMatrix(node, 'matrix', rewriter, undefined);
+    return undefined;
+  }
+  if (!isPlainGemm(node)) return NOT_PLAIN_GEMM;
+  quantizeMatrix(node, node.int('transB', 0) === 1 ? 'transposed' : 'matrix', rewriter, node.inputs[2]);
   return undefined;
 };
 
@@ -159,10 +183,13 @@ export const dynamicScheme: Scheme = {
   needsCalibration: false,
   apply: (model, context) => {
     const excluded: Excluded[] = [];
-    const quantize = createActivationQuantizer(model.graph);
+    const rewriter: Rewriter = {
+      activation: createActivationQuantizer(model.graph),
+      weight: createWeightStore(model.graph),
+    };
     for (const node of model.graph.nodes) {
       if (!node.is('MatMul') && !node.is('Gemm') && !node.is('Conv')) continue;
-      const reason = context.isExcluded(node) ? 'excluded by the user' : rewriteNode(node, context, quantize);
+      const reason = context.isExcluded(node) ? 'excluded by the user' : rewriteNode(node, context, rewriter);
       if (reason !== undefined) excluded.push({ node: node.name, reason });
     }
     return excluded;

@@ -8,6 +8,11 @@ export interface FloatConstant {
   readonly values: Float32Array;
 }
 
+/** Why a Gemm or MatMul stays float. */
+export const NOT_PLAIN_GEMM =
+  'it scales its operands or transposes its input, or its weight is not a constant float32 matrix';
+export const NOT_CONSTANT_MATMUL = 'its right operand is not a constant float32 matrix';
+
 /** The value as a float32 constant, if it is one. */
 export const floatConstant = (value: Value | undefined): FloatConstant | undefined => {
   const tensor = value?.constant;

@@ -1,7 +1,7 @@
 /**
  * Calibration and evaluation samples, read one at a time: a folder of images (or one image), of `.npz` files (keys =
- * input names) or of `.npy` files (for nets with one input). A leading dimension larger than the net's fixed batch is
- * cut into single samples.
+ * input names) or of `.npy` files (for nets with one input). A leading dimension larger than the net's own is cut into
+ * samples.
  *
  * From images, samples are the whole pictures, or `crops` seeded square crops: the picture is drawn uniformly, the side
  * uniformly between a quarter of the shorter side and all of it, then the corner. The same seed gives the same crops.
@@ -65,14 +65,18 @@ const singleInput = (inputs: readonly TensorSpec[], why: string): TensorSpec => 
   return input;
 };
 
-/** Samples of index 0…batch−1 along the first axis, as views. */
-const splitBatch = (tensor: Tensor): Tensor[] => {
-  const [batch = 1, ...rest] = tensor.dims;
-  if (batch <= 1) return [tensor];
-  const size = byteLengthOf(tensor.dtype, elementCount(rest));
-  return Array.from({ length: batch }, (_, i) => ({
+/**
+ * Samples along the first axis, as views: as many elements each as the input has there, one where it does not say.
+ * What does not divide so is left whole.
+ */
+const splitBatch = (tensor: Tensor, { shape }: TensorSpec): Tensor[] => {
+  const [length = 1, ...rest] = tensor.dims;
+  const batch = typeof shape?.[0] === 'number' ? shape[0] : 1;
+  if (length <= batch || length % batch !== 0) return [tensor];
+  const size = byteLengthOf(tensor.dtype, batch * elementCount(rest));
+  return Array.from({ length: length / batch }, (_, i) => ({
     dtype: tensor.dtype,
-    dims: [1, ...rest],
+    dims: [batch, ...rest],
     data: new SliceSource(tensor.data, i * size, size),
   }));
 };
@@ -80,7 +84,7 @@ const splitBatch = (tensor: Tensor): Tensor[] => {
 const arraySamples = (files: readonly string[], inputs: readonly TensorSpec[]): (() => Feeds)[] =>
   files.flatMap((file) => {
     const source = new FileSource(file);
-    if (extname(file) === '.npz') {
+    if (extname(file).toLowerCase() === '.npz') {
       const arrays = readNpz(source);
       const lacking = inputs.find(({ name }) => !arrays.has(name));
       if (lacking) {
@@ -89,7 +93,9 @@ const arraySamples = (files: readonly string[], inputs: readonly TensorSpec[]): 
           `${file}: no array "${lacking.name}"; it holds ${[...arrays.keys()].join(', ')}`,
         );
       }
-      const parts = inputs.map(({ name }) => [name, splitBatch(arrays.get(name) as Tensor)] as const);
+      const parts = inputs.map((input) => {
+        return [input.name, splitBatch(arrays.get(input.name) as Tensor, input)] as const;
+      });
       const count = Math.max(...parts.map(([, tensors]) => tensors.length));
       return Array.from(
         { length: count },
@@ -97,8 +103,8 @@ const arraySamples = (files: readonly string[], inputs: readonly TensorSpec[]): 
           new Map(parts.map(([name, tensors]) => [name, tensors[tensors.length === 1 ? 0 : i] as Tensor])),
       );
     }
-    const { name } = singleInput(inputs, '.npy files');
-    return splitBatch(readNpy(source)).map((tensor) => () => new Map([[name, tensor]]));
+    const input = singleInput(inputs, '.npy files');
+    return splitBatch(readNpy(source), input).map((tensor) => () => new Map([[input.name, tensor]]));
   });
 
 const seededCrops = (

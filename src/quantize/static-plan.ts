@@ -8,7 +8,13 @@
 import type { Graph } from '../ir/graph.ts';
 import { Node } from '../ir/node.ts';
 import type { Value } from '../ir/value.ts';
-import { floatConstant, isConstantMatMul, isPlainGemm } from './float-weights.ts';
+import {
+  floatConstant,
+  isConstantMatMul,
+  isPlainGemm,
+  NOT_CONSTANT_MATMUL,
+  NOT_PLAIN_GEMM,
+} from './float-weights.ts';
 import type { Excluded, SchemeContext } from './scheme.ts';
 
 export interface StaticPlan {
@@ -46,15 +52,14 @@ const whyNotWeighted = (node: Node, context: SchemeContext): string | undefined 
   }
   if (node.is('ConvTranspose')) return 'the runtime has no int8 kernel for it';
   if (node.is('Gemm')) {
-    if (!isPlainGemm(node))
-      return 'it scales or transposes its input, or its weight is not a constant matrix';
+    if (!isPlainGemm(node)) return NOT_PLAIN_GEMM;
     const columns = floatConstant(node.inputs[1])?.dims[node.int('transB', 0) === 1 ? 0 : 1];
     const bias = node.inputs[2] && floatConstant(node.inputs[2]);
-    return node.inputs[2] && bias?.values.length !== columns
+    return node.inputs[2] && (bias?.values.length !== columns || bias?.dims.at(-1) !== columns)
       ? 'its bias is not one constant value a column'
       : undefined;
   }
-  return isConstantMatMul(node) ? undefined : 'its right operand is not a constant matrix';
+  return isConstantMatMul(node) ? undefined : NOT_CONSTANT_MATMUL;
 };
 
 /** The tensor behind an activation that the int8 kernel absorbs, or the output itself. */

@@ -97,3 +97,82 @@ test('an output that hardly varies cannot be judged', async () => {
   expect(report.data.outputs[0]?.judgeable).toBe(false);
   expect(existsSync(output)).toBe(false);
 });
+
+/** Writes a model given as text. */
+const written = (name: string, text: string): string => {
+  writeFileSync(at(name), joinSegments(encodeModel(parseModelText(text))));
+  return at(name);
+};
+
+const eye = Array.from({ length: 64 }, (_, i) => String((i % 9 === 0 ? 1 : 0.25) * (i % 2 === 0 ? 1 : -1)));
+
+describe('what a scheme cannot quantise', () => {
+  test('static: no layer with constant weights is a refusal, not a failure of the runtime', async () => {
+    const input = written(
+      'no-weights.onnx',
+      '<ir_version: 8, opset_import: ["" : 17]> g (float[1,3,4,4] x) => (float[1,3,4,4] y) { [s] y = Sigmoid (x) }',
+    );
+    const output = at('no-weights-int8.onnx');
+    const report = await quantizeModel({ input, output, scheme: 'static', ...common });
+    expect(report.ok).toBe(false);
+    expect(report.findings.map(({ rule }) => rule)).toContain('quantize-nothing');
+    expect(existsSync(output)).toBe(false);
+  });
+
+  test('a model that is quantised already is not counted as work done', async () => {
+    const input = written(
+      'already.onnx',
+      `<ir_version: 8, opset_import: ["" : 17]> g (float[1,8] x) => (float[1,8] y)
+       <int8[8,8] q = {${eye.map((value) => Math.round(Number(value) * 100)).join(',')}}, float s = {0.01}, int8 z = {0}>
+       { w = DequantizeLinear (q, s, z) [product] y = MatMul (x, w) }`,
+    );
+    const report = await quantizeModel({ input, output: at('already-int8.onnx'), scheme: 'dynamic' });
+    expect(report.ok).toBe(false);
+    expect(report.findings.map(({ rule }) => rule)).toContain('quantize-nothing');
+  });
+
+  test('layers of a branch are listed as left in float', async () => {
+    const input = written(
+      'branches.onnx',
+      `<ir_version: 8, opset_import: ["" : 17]> g (float[1,8] x, bool c) => (float[1,8] y)
+       <float[8,8] w = {${eye.join(',')}}>
+       { [top] a = MatMul (x, w)
+         b = If (c) <then_branch = gNeg () => (float[1,8] no) { n = Neg (a) [inner] no = MatMul (n, w) },
+                     else_branch = gAbs () => (float[1,8] ao) { m = Abs (a) [other] ao = MatMul (m, w) }>
+         y = Tanh (b) }`,
+    );
+    const report = await quantizeModel({ input, output: at('branches-int8.onnx'), scheme: 'dynamic' });
+    expect(report.data.excluded.toSorted((a, b) => (a.node < b.node ? -1 : 1))).toEqual([
+      { node: 'inner', reason: 'it is in a subgraph' },
+      { node: 'other', reason: 'it is in a subgraph' },
+    ]);
+    expect(report.ok).toBe(true);
+  });
+});
+
+describe('made-up samples', () => {
+  // Only lengths that are a multiple of 8 can be reshaped.
+  const text = `<ir_version: 8, opset_import: ["" : 17]> g (float[n] x) => (float[m,8] y)
+    <int64[2] dims = {-1, 8}, float[8,8] w = {${eye.join(',')}}>
+    { r = Reshape (x, dims) y = MatMul (r, w) }`;
+
+  test('have a shape that the model accepts', async () => {
+    const input = written('length.onnx', text);
+    const report = await quantizeModel({ input, output: at('length-int8.onnx'), scheme: 'dynamic' });
+    expect(report.ok).toBe(true);
+    expect(report.data.evaluation.origin).toBe('8 random inputs');
+  });
+
+  test('or the shape that is given', async () => {
+    const input = at('length.onnx');
+    const run = (length: number) =>
+      quantizeModel({
+        input,
+        output: at('length-given.onnx'),
+        scheme: 'dynamic',
+        shapes: [{ name: 'x', dims: [length] }],
+      });
+    expect((await run(24)).ok).toBe(true);
+    await expect(run(7)).rejects.toMatchObject({ code: expect.stringMatching(/^(usage|runtime|verify)\//) });
+  });
+});

@@ -92,3 +92,15 @@ describe('what stays float', () => {
     expect(sigmoid?.inputs[0]?.producer?.op).toBe('DequantizeLinear');
   });
 });
+
+test('a Gemm whose bias is not one value a column stays float, even where the counts agree', () => {
+  const model = modelFromText(`
+    g (float[4,2] x) => (float[4,4] y)
+    <float[2,4] w = {1,2,3,4,5,6,7,8}, float[4,1] rows = {1,2,3,4}>
+    { [rows] y = Gemm (x, w, rows) }`);
+  inferShapes(model);
+  const context = { isExcluded: () => false, convolutions: false };
+  expect(staticScheme.apply(model, context, new Map())).toEqual([
+    { node: 'rows', reason: 'its bias is not one constant value a column' },
+  ]);
+});
