@@ -1,4 +1,7 @@
-"""torch.onnx.export of the MobileNetV2 embedder from its checkpoint, as a user would: usage CHECKPOINT OUT.onnx."""
+"""torch.onnx.export of the MobileNetV2 embedder from its checkpoint, as a user would.
+
+Usage: CHECKPOINT OUT.onnx default|torchscript (the exporter that torch takes by itself, or the older, faster one).
+"""
 import sys
 
 import torch
@@ -48,4 +51,5 @@ if len(matched) != len(own):
     lacking = [k for k in own if k not in matched][:5]
     sys.exit(f"{len(own) - len(matched)} of {len(own)} keys do not match, e.g. {lacking}; the file has {list(state)[:5]}")
 net.load_state_dict(matched)
-torch.onnx.export(net, torch.zeros(1, 3, 224, 224), sys.argv[2], opset_version=17, dynamo=False)
+options = {"dynamo": False, "opset_version": 17} if sys.argv[3] == "torchscript" else {}
+torch.onnx.export(net, (torch.zeros(1, 3, 224, 224),), sys.argv[2], **options)

@@ -4,15 +4,23 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
 import type { Subject } from '../core/report.ts';
-import { type ByteSource, chunksOf, FileSource } from '../core/source.ts';
+import { type ByteSource, FileSource } from '../core/source.ts';
 
 /** Files above this size are hashed only when asked. */
 export const HASH_LIMIT = 64 * 1024 * 1024;
 
+/** One buffer for all pieces: large files must not churn memory. */
+const CHUNK = 1 << 20;
+
 /** Hex sha256 of a source, read in pieces. */
 export const sha256Of = (source: ByteSource): string => {
   const hash = createHash('sha256');
-  for (const chunk of chunksOf(source)) hash.update(chunk);
+  const buffer = new Uint8Array(Math.min(CHUNK, source.size));
+  for (let at = 0; at < source.size; at += CHUNK) {
+    const chunk = buffer.subarray(0, Math.min(CHUNK, source.size - at));
+    source.readInto(chunk, at);
+    hash.update(chunk);
+  }
   return hash.digest('hex');
 };
 
