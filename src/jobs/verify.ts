@@ -280,6 +280,19 @@ export const parityFindings = (parity: VerifyData): Finding[] => {
   return findings;
 };
 
+/** Outputs of the candidate that no case speaks of: what passes for proved is not. */
+const uncoveredFindings = ({ graph }: Model, { outputs, skipped }: VerifyData): Finding[] => {
+  const named = new Set([...outputs, ...skipped].map(({ name }) => name));
+  return graph.outputNames
+    .filter((name) => !named.has(name))
+    .map((name) => ({
+      level: 'warning',
+      rule: 'output-not-compared',
+      message: `output "${name}" was not compared: the reference has nothing for it`,
+      at: { value: name },
+    }));
+};
+
 /** One note for each output made of random numbers. */
 export const randomFindings = (random: ReadonlySet<string>): Finding[] =>
   [...random].map((name) => ({
@@ -317,7 +330,12 @@ export const verifyModel = async (options: VerifyOptions): Promise<Report<'verif
   return createReport('verify', {
     subject,
     data,
-    findings: [...findings, ...randomFindings(random), ...parityFindings(data)],
+    findings: [
+      ...findings,
+      ...randomFindings(random),
+      ...parityFindings(data),
+      ...uncoveredFindings(candidate, data),
+    ],
     ok: holds(data),
   });
 };

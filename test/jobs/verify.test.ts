@@ -47,6 +47,14 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const x = float32Tensor([1, 3], [1, -2, 3]);
 const y = float32Tensor([1, 3], [2, -4, 6]);
 
+test('an output that the reference says nothing about is named', async () => {
+  const report = await verifyModel({ candidate: model('pair'), reference: npz('half.npz', { x, y }) });
+  expect(report.ok).toBe(true);
+  expect(report.findings).toEqual([
+    expect.objectContaining({ level: 'warning', rule: 'output-not-compared', at: { value: 'shape' } }),
+  ]);
+});
+
 describe('against a model', () => {
   test('two shapes where dimensions are unknown', async () => {
     const report = await verifyModel({ candidate: model('sum'), reference: model('twice') });
