@@ -6,7 +6,7 @@ export const tool = defineTool({
   name: 'convert',
   summary: 'a checkpoint becomes an ONNX model',
   description:
-    'Recognises the architecture by its keys, folds batch norms and proves the result. Keys must match exactly.',
+    'Recognises the architecture by its keys, which must match exactly. A reference proves the model, or nothing is written.',
   examples: [
     {
       command: 'ortho convert model.pth -o model.onnx --input x.npy --expect y.npy',

@@ -7,7 +7,7 @@ export const tool = defineTool({
   summary: "graph passes, then the runtime's own level",
   description:
     'Runs the passes of ortho, lets ONNX Runtime add its own, and proves the result against the input, with the ' +
-    "runtime's optimiser off and on. Where parity fails, what broke it is left out; where nothing helps, nothing is written.",
+    "runtime's optimiser off and on. Where parity fails, what broke it is left out; where that does not help, nothing is written.",
   examples: [
     { command: 'ortho optimize model.onnx -o fast.onnx', says: 'standard ONNX, loads anywhere' },
     {

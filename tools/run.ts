@@ -6,7 +6,8 @@ export const tool = defineTool({
   summary: 'a whole job file',
   description:
     'Runs every job of a JSON file from its source to proven artifacts: inspect, convert, optimize, verify, quantize; then ' +
-    'benches the models of its pipeline alone and together. Paths in the file are relative to it.',
+    'benches the models of its pipeline alone and together. Paths in the file are relative to it; ' +
+    'schemas/run-config.schema.json describes it.',
   examples: [
     { command: 'ortho run models/demo.json', says: 'build and prove the committed models' },
     { command: 'ortho run job.json --json', says: 'every report of every step, in one object' },

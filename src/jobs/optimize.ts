@@ -3,7 +3,7 @@
  *
  * Every attempt is proved against the input before anything is written, and what is written are the bytes that were
  * proved. Where parity fails, what broke it is looked for and left out: first the runtime's level, then one pass after
- * the other; what was left out is reported. Where nothing helps, nothing is written.
+ * the other; what was left out is reported. Where that does not help, nothing is written.
  */
 import { statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
