@@ -30,6 +30,7 @@ export const locationFault = (location: string): string | undefined => {
   }
   if (location.includes('\\')) return `${is} holds a backslash: ${quoted(location)}`;
   if (location.includes('\0')) return `${is} holds a NUL: ${quoted(location)}`;
+  if (location.endsWith('/')) return `${is} is a folder: ${quoted(location)}`;
   let depth = 0;
   for (const part of location.split('/')) {
     if (part === '..') depth--;

@@ -4,7 +4,13 @@
  */
 import { createMessage } from '../proto/fields.ts';
 import { quoted } from '../proto/quote.ts';
-import type { FunctionProto, GraphProto, ModelProto, NodeProto } from '../proto/schema.ts';
+import {
+  ATTRIBUTE_TYPES,
+  type FunctionProto,
+  type GraphProto,
+  type ModelProto,
+  type NodeProto,
+} from '../proto/schema.ts';
 import { checkAttribute } from './check-attribute.ts';
 import { canonicalDomain, type FindingList, qualifiedName, Where } from './check-context.ts';
 import { judgeOrder, type Read } from './check-cycle.ts';
@@ -22,8 +28,8 @@ interface Known {
   readonly index: number;
   /** Formal attributes, those with a default included. */
   readonly formals: ReadonlySet<string>;
-  /** Attributes that the body refers to. */
-  readonly references: ReadonlySet<string>;
+  /** Attributes that the body refers to, with the type it takes them for. */
+  readonly references: ReadonlyMap<string, number | undefined>;
 }
 
 const keyOf = (domain: string | undefined, name: string | undefined, overload: string | undefined): string =>
@@ -49,6 +55,12 @@ function* nodesIn(
     }
   }
 }
+
+/** `FLOAT`, as onnx.proto spells attribute types. */
+const typeName = (type: number): string =>
+  Object.entries(ATTRIBUTE_TYPES)
+    .find(([, number]) => number === type)?.[0]
+    .toUpperCase() ?? `type ${type}`;
 
 const checkCall = (
   callee: Known,
@@ -79,6 +91,15 @@ const checkCall = (
     const level = callee.references.has(needed) ? 'error' : 'note';
     const message = `${where.node(index)}: ${name} needs attribute ${quoted(needed)}`;
     findings.add(level, 'function-attribute', message, at);
+  }
+  for (const { name: formal = '', type, refAttrName } of node.attribute) {
+    const expected = callee.references.get(formal);
+    if (expected === undefined || type === undefined || type === expected || refAttrName) continue;
+    findings.error(
+      'function-attribute',
+      `${where.node(index)}: attribute ${quoted(formal)} of ${name} is ${typeName(type)}, its body takes ${typeName(expected)}`,
+      at,
+    );
   }
   for (const extra of given) {
     if (callee.formals.has(extra)) continue;
@@ -263,9 +284,11 @@ export const checkFunctions = (model: ModelProto, around: Surroundings, outer: R
       return;
     }
     const formals = new Set([...proto.attribute, ...proto.attributeProto.map((entry) => entry.name ?? '')]);
-    const references = new Set<string>();
+    const references = new Map<string, number | undefined>();
     for (const { node } of nodesIn(proto.node, Where.ofFunction(name))) {
-      for (const { refAttrName } of node.attribute) if (refAttrName) references.add(refAttrName);
+      for (const { refAttrName, type } of node.attribute) {
+        if (refAttrName) references.set(refAttrName, references.get(refAttrName) ?? type);
+      }
     }
     const known = { proto, name, index: functions.length, formals, references };
     byKey.set(key, known);

@@ -95,6 +95,22 @@ const checkRange = (
   if (index >= 0) report('int32_data', index, tensor.int32Data[index]!);
 };
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+const isUtf8 = (bytes: Uint8Array): boolean => {
+  try {
+    utf8.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const checkTexts = (tensor: TensorProto, what: string, findings: FindingList, at: Place): void => {
+  const index = tensor.stringData.findIndex((bytes) => !isUtf8(bytes));
+  if (index >= 0) findings.warning('tensor-range', `${what}: string_data[${index}] is not UTF-8`, at);
+};
+
 /** A bool byte must be 0 or 1: what others mean, no two readers agree on. */
 const checkBooleans = (tensor: TensorProto, what: string, findings: FindingList, at: Place): void => {
   const { rawData } = tensor;
@@ -176,6 +192,7 @@ const checkContent = (
       findings.error('tensor-size', `${what}: ${elements} elements${packed}, ${field} has ${entries}`, at);
     }
     checkRange(tensor, dtype, what, findings, at);
+    if (dtype === 'string') checkTexts(tensor, what, findings, at);
     return;
   }
   const bytes = bytesNeeded(dtype, elements);

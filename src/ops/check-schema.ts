@@ -160,7 +160,8 @@ interface Imports {
 
 class SchemaChecker {
   readonly #findings: FindingList;
-  readonly #functions: ReadonlySet<string>;
+  /** The overloads of each model-local function. */
+  readonly #functions: ReadonlyMap<string, ReadonlySet<string>>;
   /** Operators without a schema, and how often they occur. */
   readonly #foreign = new Map<
     string,
@@ -170,7 +171,14 @@ class SchemaChecker {
 
   constructor(model: ModelProto, findings: FindingList) {
     this.#findings = findings;
-    this.#functions = new Set(model.functions.map((item) => callKey(item.domain, item.name)));
+    const functions = new Map<string, Set<string>>();
+    for (const { domain, name, overload = '' } of model.functions) {
+      const key = callKey(domain, name);
+      const known = functions.get(key);
+      if (known) known.add(overload);
+      else functions.set(key, new Set([overload]));
+    }
+    this.#functions = functions;
   }
 
   /** Checks a list of nodes and all graphs in it, in a loop: nesting costs no stack. */
@@ -193,7 +201,17 @@ class SchemaChecker {
   #checkNode(node: NodeProto, where: Where, index: number, { versions, importer }: Imports): void {
     const domain = canonicalDomain(node.domain);
     const { opType: op = '' } = node;
-    if (this.#functions.size > 0 && this.#functions.has(callKey(domain, op))) return;
+    const overloads = this.#functions.size > 0 ? this.#functions.get(callKey(domain, op)) : undefined;
+    if (overloads?.has(node.overload ?? '')) return;
+    if (overloads && schemaOf(domain, op, versions.get(domain) ?? 0).status === 'unknown-domain') {
+      this.#findings.error(
+        'unknown-overload',
+        () =>
+          `${where.node(index)}: ${qualifiedName(domain, op)} has no overload ${quoted(node.overload ?? '')}, only ${[...overloads].slice(0, 8).map(quoted).join(', ')}`,
+        where.at(index, node),
+      );
+      return;
+    }
     const opset = versions.get(domain);
     if (opset === undefined) return;
     const lookup = schemaOf(domain, op, opset);
@@ -220,6 +238,15 @@ class SchemaChecker {
         );
         return;
       case 'deprecated':
+        if (lookup.isStillborn) {
+          this.#findings.warning(
+            'operator-deprecated',
+            () => `${where.node(index)}: ${op} of ${of}opset ${lookup.schema.since} is deprecated`,
+            at,
+            'a later opset defines it anew',
+          );
+          return;
+        }
         this.#findings.error(
           'operator-removed',
           () =>

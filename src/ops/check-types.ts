@@ -4,7 +4,7 @@
  */
 import { dtypeInfo } from '../core/dtype.ts';
 import { type FindingList, qualifiedName, Where } from '../ir/check-context.ts';
-import type { Graph } from '../ir/graph.ts';
+import { allNodes, type Graph } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
 import type { Node } from '../ir/node.ts';
 import type { ValueType } from '../ir/type.ts';
@@ -31,7 +31,8 @@ const typeText = (type: ValueType | undefined): string | undefined => {
     case 'optional':
       return wrap('optional', typeText(type.element));
     case 'map': {
-      const value = typeText(type.value);
+      // Schemas write map(string,float), and mean a map to scalar tensors.
+      const value = typeText(type.value)?.replace(/^tensor\((.*)\)$/, '$1');
       return wrap('map', type.key && value && `${text(type.key)},${value}`);
     }
     default:
@@ -69,6 +70,17 @@ const placesOf = (model: Model): Map<Node, { readonly place: string; readonly na
   return places;
 };
 
+/** Types that messages list. */
+const LISTED_TYPES = 12;
+
+const listTypes = (allowed: ReadonlySet<string>): string => {
+  const texts = [...allowed].sort();
+  const shown = texts.length > LISTED_TYPES ? texts.filter((text) => text.startsWith('tensor')) : texts;
+  const list = shown.slice(0, LISTED_TYPES).join(', ');
+  const left = texts.length - Math.min(shown.length, LISTED_TYPES);
+  return left === 0 ? list : `${list} and ${left} more`;
+};
+
 const checkNodeTypes = (
   node: Node,
   place: string,
@@ -78,8 +90,9 @@ const checkNodeTypes = (
 ): void => {
   const lookup = schemaOf(node.domain, node.op, opset);
   if (lookup.status !== 'found') return;
-  const { inputs, typeConstraints } = lookup.schema;
+  const { inputs, outputs, typeConstraints } = lookup.schema;
   const bound = new Map<string, { readonly text: string; readonly index: number; readonly name: string }>();
+  const given = new Set<string>();
   const at = { node: node.name || place };
   for (let index = 0; index < node.inputs.length; index++) {
     const value = node.inputs[index];
@@ -89,9 +102,10 @@ const checkNodeTypes = (
     const text = typeText(typeOf(value));
     if (text === undefined) continue;
     const allowed = typeConstraints.get(formal.type);
+    given.add(formal.type);
     const fits = allowed === undefined ? formal.type === text : allowed.has(text);
     if (!fits) {
-      const expected = allowed === undefined ? formal.type : [...allowed].sort().join(', ');
+      const expected = allowed === undefined ? formal.type : listTypes(allowed);
       findings.error(
         'input-type',
         () =>
@@ -112,6 +126,19 @@ const checkNodeTypes = (
       );
     }
   }
+  node.outputs.forEach((value, index) => {
+    const formal = outputs[Math.min(index, outputs.length - 1)];
+    const allowed = formal && typeConstraints.get(formal.type);
+    const text = allowed && typeText(typeOf(value));
+    // What the inputs' own types lead to was told of there.
+    if (text === undefined || allowed!.has(text) || given.has(formal!.type)) return;
+    findings.error(
+      'output-type',
+      () =>
+        `${place} ${node.qualifiedOp}: output ${index} (${formal!.name}) is ${text}, expected ${listTypes(allowed!)}`,
+      { ...at, value: value.name },
+    );
+  });
 };
 
 const isEmpty = (type: ValueType | undefined): boolean | undefined =>
@@ -140,8 +167,21 @@ export const checkTypes = (model: Model, findings: FindingList): number | null =
   const places = placesOf(model);
   const outputs = new Set(model.graph.outputNames);
   const told = new Set<string>();
+  const owners = new Map(model.functions.map(({ body, opsets }) => [body, opsets]));
+  const checkedBodies = new Set<string>();
   const inference = inferShapes(model, {
     dryRun: true,
+    onBody: (body, typeIn) => {
+      const opsets = owners.get(body);
+      for (const node of allNodes(body)) {
+        const place = places.get(node)?.place;
+        const opset = opsets?.get(node.domain);
+        if (place === undefined || opset === undefined || checkedBodies.has(place)) continue;
+        const before = findings.errorCount;
+        checkNodeTypes(node, place, opset, typeIn, findings);
+        if (findings.errorCount > before) checkedBodies.add(place);
+      }
+    },
     report: ({ level, rule, message, node, value }) => {
       if (TOLD_ELSEWHERE.has(rule)) return;
       const place = node && places.get(node);
@@ -161,7 +201,6 @@ export const checkTypes = (model: Model, findings: FindingList): number | null =
   });
   const { typeOf, macs } = inference;
   const values = new ValueChecker(inference, findings);
-  const owners = new Map(model.functions.map(({ body, opsets }) => [body, opsets]));
   for (const [node, { place }] of places) {
     let graph = node.graph;
     while (graph?.owner?.graph) graph = graph.owner.graph;

@@ -9,6 +9,8 @@ import type { Node } from '../ir/node.ts';
 import type { ValueType } from '../ir/type.ts';
 import type { Value } from '../ir/value.ts';
 import { quoted } from '../proto/quote.ts';
+import { Look } from './check-look.ts';
+import { checkShapes } from './check-shapes.ts';
 import type { Inference } from './infer/index.ts';
 
 /** Results of this many bytes are told of even when they are no constants. */
@@ -71,92 +73,14 @@ const ACTIVATIONS = new Set(
 /** Least and greatest value of an int attribute, by operator. */
 const RANGES: Readonly<Record<string, Readonly<Record<string, readonly [number, number]>>>> = {
   GroupNormalization: { num_groups: [1, 2 ** 31] },
+  GRU: { layout: [0, 1] },
   LRN: { size: [1, 2 ** 31] },
+  LSTM: { layout: [0, 1] },
   LpPool: { p: [1, 2 ** 31] },
   MaxPool: { storage_order: [0, 1] },
   NonMaxSuppression: { center_point_box: [0, 1] },
+  RNN: { layout: [0, 1] },
 };
-
-const decoder = new TextDecoder();
-
-/** One node with what inference knows around it. */
-class Look {
-  readonly node: Node;
-  readonly #inference: Inference;
-  readonly #findings: FindingList;
-  readonly #place: string;
-
-  constructor(node: Node, place: string, inference: Inference, findings: FindingList) {
-    this.node = node;
-    this.#place = place;
-    this.#inference = inference;
-    this.#findings = findings;
-  }
-
-  report(level: 'error' | 'warning', rule: string, message: string): void {
-    const text = `${this.#place} ${this.node.qualifiedOp}: ${message}`;
-    this.#findings.add(level, rule, text, { node: this.node.name || this.#place });
-  }
-
-  error(rule: string, message: string): void {
-    this.report('error', rule, message);
-  }
-
-  type(index: number): ValueType | undefined {
-    const value = this.node.inputs[index];
-    return value && this.#inference.typeOf(value);
-  }
-
-  outputType(index: number): ValueType | undefined {
-    const value = this.node.outputs[index];
-    return value && this.#inference.typeOf(value);
-  }
-
-  typeOf(value: Value): ValueType | undefined {
-    return this.#inference.typeOf(value);
-  }
-
-  /** Dimensions of a tensor input of known shape; unknown dimensions are undefined. */
-  dims(index: number): readonly (number | undefined)[] | undefined {
-    const type = this.type(index);
-    return type?.kind === 'tensor'
-      ? type.shape?.map((dim) => (typeof dim === 'number' ? dim : undefined))
-      : undefined;
-  }
-
-  /** Elements of a small input that constants lead to; those that are not known are left out. */
-  elements(index: number): (number | bigint)[] {
-    const value = this.node.inputs[index];
-    const known = value && this.#inference.knownOf(value);
-    return (
-      known?.elements.filter((element) => typeof element === 'number' || typeof element === 'bigint') ?? []
-    );
-  }
-
-  has(index: number): boolean {
-    return this.node.inputs[index] !== undefined;
-  }
-
-  string(name: string): string | undefined {
-    const attribute = this.node.attributes.get(name);
-    return attribute?.kind === 'string' ? decoder.decode(attribute.value) : undefined;
-  }
-
-  strings(name: string): string[] {
-    const attribute = this.node.attributes.get(name);
-    return attribute?.kind === 'strings' ? attribute.value.map((text) => decoder.decode(text)) : [];
-  }
-
-  int(name: string): bigint | undefined {
-    const attribute = this.node.attributes.get(name);
-    return attribute?.kind === 'int' ? attribute.value : undefined;
-  }
-
-  ints(name: string): readonly bigint[] {
-    const attribute = this.node.attributes.get(name);
-    return attribute?.kind === 'ints' ? attribute.value : [];
-  }
-}
 
 const checkRecurrent = (look: Look): void => {
   for (const name of look.strings('activations')) {
@@ -381,7 +305,7 @@ export class ValueChecker {
 
   check(node: Node, place: string, opset: number): void {
     if (node.domain !== '') return;
-    const look = new Look(node, place, this.#inference, this.#findings);
+    const look = new Look(node, place, opset, this.#inference, this.#findings);
     for (const [name, words] of Object.entries(ownEntry(WORDS, node.op) ?? {})) {
       const word = look.string(name);
       // An empty word is how some writers leave an attribute out.
@@ -397,6 +321,7 @@ export class ValueChecker {
       }
     }
     ownEntry(RULES, node.op)?.(look, opset);
+    checkShapes(look);
     checkSize(look, this.#inference);
     if (node.is('StringConcat')) this.#checkLength(look);
   }

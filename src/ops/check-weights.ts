@@ -13,6 +13,8 @@ export const CENSUS_LIMIT = 256 * 2 ** 20;
 
 export interface StoredTensor {
   readonly name: string;
+  /** Whether it is a table of some operator (where NaN may separate entries) rather than a value of the graph. */
+  readonly isTable: boolean;
   /** `initializer 'W'`, `Constant 'c' value` */
   readonly what: string;
   readonly tensor: Tensor;
@@ -21,11 +23,12 @@ export interface StoredTensor {
 function* storedIn(graph: Graph, prefix: string): Generator<StoredTensor> {
   for (const value of graph.initializers) {
     const what = `${prefix}initializer ${quoted(value.name)}`;
-    if (value.initializer) yield { name: value.name, what, tensor: value.initializer };
+    if (value.initializer) yield { name: value.name, isTable: false, what, tensor: value.initializer };
     const sparse = value.sparseInitializer;
     if (sparse)
       yield {
         name: value.name,
+        isTable: false,
         what: `${prefix}sparse initializer ${quoted(value.name)}`,
         tensor: sparse.values,
       };
@@ -33,10 +36,13 @@ function* storedIn(graph: Graph, prefix: string): Generator<StoredTensor> {
   for (const node of graph.nodes) {
     for (const [attribute, held] of node.attributes) {
       const name = node.outputs[0]?.name ?? '';
+      const isTable = !node.is('Constant');
       const what = `${prefix}${node.qualifiedOp} ${quoted(name)} ${quoted(attribute).slice(1, -1)}`;
-      if (held.kind === 'tensor') yield { name, what, tensor: held.value };
-      else if (held.kind === 'sparse_tensor') yield { name, what, tensor: held.value.values };
-      else if (held.kind === 'tensors') for (const tensor of held.value) yield { name, what, tensor };
+      if (held.kind === 'tensor') yield { name, isTable, what, tensor: held.value };
+      else if (held.kind === 'sparse_tensor') yield { name, isTable, what, tensor: held.value.values };
+      else if (held.kind === 'tensors') {
+        for (const tensor of held.value) yield { name, isTable, what, tensor };
+      }
     }
   }
 }
@@ -91,17 +97,27 @@ const countWeights = (
   return { subnormals, nonFinite };
 };
 
-const checkOne = ({ name, what, tensor }: StoredTensor, census: FloatCensus, findings: FindingList): void => {
+const checkOne = (
+  { name, isTable, what, tensor }: StoredTensor,
+  census: FloatCensus,
+  findings: FindingList,
+): void => {
   const { subnormals, nans, infinities } = census;
   const at = { value: name };
   if (nans > 0 || infinities > 0) {
     const parts = [...(nans > 0 ? [`${nans} NaN`] : []), ...(infinities > 0 ? [`${infinities} Inf`] : [])];
-    // A single infinity is how masks are written; it is no accident.
-    const isMask = nans === 0 && tensor.dims.every((dim) => dim === 1);
-    findings.add(isMask ? 'note' : 'warning', 'non-finite-weights', `${what}: ${parts.join(', ')}`, at);
+    // Infinities are how masks are written; they are no accident.
+    findings.add(
+      nans === 0 || isTable ? 'note' : 'warning',
+      'non-finite-weights',
+      `${what}: ${parts.join(', ')}`,
+      at,
+    );
   }
   if (subnormals > 0) {
-    findings.warning(
+    // Processors compute halves in single precision, where these are normal.
+    findings.add(
+      tensor.dtype === 'float16' ? 'note' : 'warning',
       'subnormal-weights',
       `${what}: ${subnormals} subnormal elements`,
       at,

@@ -42,7 +42,8 @@ export interface Schema {
 export type SchemaLookup =
   | { readonly status: 'found'; readonly schema: Schema }
   /** Removed: the schema of that version says so; nodes must not use it from `since` on. */
-  | { readonly status: 'deprecated'; readonly schema: Schema }
+  /** `isStillborn`: its first version was deprecated from the start; runtimes have it all the same. */
+  | { readonly status: 'deprecated'; readonly schema: Schema; readonly isStillborn: boolean }
   | { readonly status: 'unknown-op' }
   /** The operator came later than the opset asked for. */
   | { readonly status: 'too-new'; readonly since: number }
@@ -167,7 +168,9 @@ export const schemaOf = (domain: string, op: string, opset: number): SchemaLooku
     schema = build(name, op, rows, index);
     built.set(row, schema);
   }
-  return { status: schema.deprecated ? 'deprecated' : 'found', schema };
+  return schema.deprecated
+    ? { status: 'deprecated', schema, isStillborn: index === 0 }
+    : { status: 'found', schema };
 };
 
 /** The newest operator-set version whose schemas are known, or undefined for a domain without schemas. */

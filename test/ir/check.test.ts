@@ -398,6 +398,10 @@ describe('tensors', () => {
       { dims: [0n], rawData: bytes(4) },
       "error tensor-size: initializer 'W': float 0 needs 0 bytes, raw_data has 4",
     ],
+    [
+      { dataType: 8, stringData: [Uint8Array.of(0x61), Uint8Array.of(0xff)] },
+      "warning tensor-range: initializer 'W': string_data[1] is not UTF-8",
+    ],
   ] satisfies [Partial<TensorProto>, string][])('%#', (fields_, expected) => {
     expect(found(fields_)).toEqual([expected]);
   });
@@ -545,6 +549,7 @@ describe('external data', () => {
     ['linked/secret.bin', "leaves the model's folder through a symbolic link: 'linked/secret.bin'"],
     ['dangling.bin', "'dangling.bin' is a symbolic link to nothing"],
     ['.', "'.' is a folder"],
+    ['w.bin/', "is a folder: 'w.bin/'"],
     ['model.onnx', "is the model itself: 'model.onnx'"],
     ['hard.bin', "'hard.bin' is a hard link: its content may belong to a file outside the model's folder"],
   ])('refuses the location %s', (location, message) => {

@@ -139,6 +139,22 @@ const iterate = (
   }
 };
 
+/** The body's declarations of its inputs must not contradict what it is given. */
+const checkFormals = (call: Call, body: Graph, given: readonly (ValueType | undefined)[]): void =>
+  given.forEach((type, i) => {
+    const declared = body.inputs[i]?.type;
+    if (!conflict(type, declared)) return;
+    const what = `input ${i} of the body is declared ${describe(declared!)}, it is given ${describe(type!)}`;
+    call.warn('type-mismatch', what, 'error');
+  });
+
+/** A scalar that the loop makes; runtimes make a list of one where the body declares that. */
+const formalOf = (body: Graph, index: number, dtype: 'int64' | 'bool'): ValueType => {
+  const declared = body.inputs[index]?.type;
+  const isList = declared?.kind === 'tensor' && declared.shape?.length === 1 && declared.shape[0] === 1;
+  return tensorType(dtype, isList ? [1] : []);
+};
+
 const LONG_LOOP = 1_000_000n;
 
 /** Inputs M?, cond?, then the carried values. The body takes (iteration, cond, carried…), gives (cond, carried…, scans…). */
@@ -151,8 +167,9 @@ const loop: Rule = (call) => {
     call.fail('subgraph-arity', `carries ${count} values, the node has ${call.node.outputs.length} outputs`);
   }
   const initial = Array.from({ length: count }, (_, i) => call.type(i + 2));
-  const iteration = tensorType('int64', []);
-  const condition = tensorType('bool', []);
+  const iteration = formalOf(body, 0, 'int64');
+  const condition = formalOf(body, 1, 'bool');
+  checkFormals(call, body, [tensorType('int64'), tensorType('bool'), ...initial]);
   const { carried, result } = iterate(
     call,
     initial,
@@ -247,6 +264,7 @@ const scan: Rule = (call) => {
     const type = call.type(first + i);
     return old ? dropAxis(call, type, 0) : type;
   });
+  checkFormals(call, body, [...initial, ...elements]);
   const { carried, result } = iterate(
     call,
     initial,

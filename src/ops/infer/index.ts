@@ -8,7 +8,7 @@ import type { Node } from '../../ir/node.ts';
 import type { ValueType } from '../../ir/type.ts';
 import type { Value } from '../../ir/value.ts';
 import { isKnown, showShape } from './dims.ts';
-import { functionKey, Scope, type Shared } from './scope.ts';
+import { type BodyVisitor, functionKey, Scope, type Shared } from './scope.ts';
 import type { Constancy, InferContext, PartialTensor, Problem } from './types.ts';
 
 /** How many node inferences a model may take: this many times its nodes, and some for small ones. */
@@ -19,6 +19,8 @@ export interface InferOptions {
   readonly report?: (problem: Problem) => void;
   /** Leave the model as it is: only the result and the problems count. */
   readonly dryRun?: boolean;
+  /** Called with the body of a local function after each call of it, with the types that the call led to. */
+  readonly onBody?: BodyVisitor;
 }
 
 /** What inference knows beyond the types it wrote. */
@@ -38,7 +40,9 @@ const newShared = (
   functions: Model['functions'],
   budget: number,
   report: (problem: Problem) => void,
+  onBody?: BodyVisitor,
 ): Shared => ({
+  onBody,
   functions: new Map(functions.map((item) => [functionKey(item.domain, item.name, item.overload), item])),
   report,
   budget,
@@ -64,7 +68,7 @@ export const inferShapes = (model: Model, options: InferOptions = {}): Inference
   const report = options.report ?? (() => undefined);
   const bodies = [model.graph, ...model.functions.map(({ body }) => body)];
   const nodes = bodies.reduce((sum, graph) => sum + countNodes(graph), 0);
-  const shared = newShared(model.functions, BUDGET_BASE + BUDGET_FACTOR * nodes, report);
+  const shared = newShared(model.functions, BUDGET_BASE + BUDGET_FACTOR * nodes, report, options.onBody);
   const scope = new Scope(model.opsets, shared);
   const { macs } = scope.inferGraph(model.graph);
   for (const unused of model.functions) {

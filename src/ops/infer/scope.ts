@@ -26,8 +26,12 @@ interface CallResult {
   readonly constancy: readonly (Constancy | undefined)[];
 }
 
+/** Looks at the body of a local function as one call of it has typed it. */
+export type BodyVisitor = (body: Graph, typeOf: (value: Value) => ValueType | undefined) => void;
+
 /** What all scopes of one inference share. */
 export interface Shared {
+  readonly onBody: BodyVisitor | undefined;
   readonly functions: ReadonlyMap<string, ModelFunction>;
   readonly report: (problem: Problem) => void;
   /** Node inferences left; loops and functions repeat some, a hostile nest of them would repeat forever. */
@@ -223,6 +227,7 @@ export class Scope implements InferContext {
     shared.active.add(called);
     const result = scope.inferGraph(body);
     shared.active.delete(called);
+    shared.onBody?.(body, (value) => scope.typeOf(value));
     return {
       result,
       known: body.outputs.map((value) => value && scope.knownOf(value)),
