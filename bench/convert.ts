@@ -1,6 +1,6 @@
 /**
  * Converting the trained MobileNetV2 with proof of parity, against torch.onnx.export of the same net as a whole
- * process. The peer needs Python with torch and torchvision-like sources; ORTHO_PYTHON names the interpreter.
+ * process. The peer needs Python with torch and onnx; ORTHO_PYTHON names the interpreter.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
