@@ -2,7 +2,7 @@
  * Byte sources: a length and positioned reads. Large weights stay where they are (in a file, in a buffer)
  * until somebody asks for a range; nothing here keeps a copy.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { OrthoError } from './errors.ts';
 
 export interface ByteSource {
@@ -64,7 +64,8 @@ export class FileSource implements ByteSource {
   constructor(path: string) {
     this.path = path;
     try {
-      this.#fd = openSync(path, 'r');
+      // Opening a named pipe would wait for a writer; it is refused below. Windows has no such flag.
+      this.#fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code;
       const why = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : String(code);
@@ -83,6 +84,7 @@ export class FileSource implements ByteSource {
         `${path}: ${stat.isDirectory() ? 'a folder' : 'not a regular file'}`,
         {
           at: { file: path },
+          hint: stat.isDirectory() ? 'give a file in it' : 'copy it to a file first',
         },
       );
     }

@@ -26,6 +26,7 @@ import { runtimes } from '../runtime/index.ts';
 import type { SessionProcess } from '../runtime/session.ts';
 import { holds } from '../verify/parity.ts';
 import { type ConvertProofOptions, checkProofOptions, proveConverted } from './convert-proof.ts';
+import { dataFiles } from './data-files.ts';
 import { writeModel, writeModelWithData } from './model-file.ts';
 import { checkOutput, moveIntoPlace } from './output.ts';
 import { withScratchFile } from './scratch.ts';
@@ -204,6 +205,7 @@ const convertWith = async (
   try {
     const findings: Finding[] = [...file.findings];
     const dict = pickStateDict(file, source, options.stateDict);
+    checkOutput(output, { force, inputs: dataFiles(dict.tensors.values()) });
     const keys = renameKeys(dict, options, findings);
     const { architecture, fault } = chooseArchitecture(wanted, keys, options);
     const shapes = resolveShapes(architecture, options.inputShapes ?? [], options.dynamic ?? []);

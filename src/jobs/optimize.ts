@@ -21,6 +21,7 @@ import { type GivenShape, shapesByName } from '../verify/inputs.ts';
 import { requiredInputs } from '../verify/model-inputs.ts';
 import { randomOutputs } from '../verify/random-outputs.ts';
 import { parseTolerances, type Tolerances } from '../verify/tolerance.ts';
+import { modelDataFiles } from './data-files.ts';
 import { type Attempt, type Job, type Plan, search, structuralFaults } from './optimize-attempt.ts';
 import { countSubnormals, hasExternalData, storedBytes } from './optimize-census.ts';
 import { levelFor, selectPasses, type Target } from './optimize-plan.ts';
@@ -160,6 +161,7 @@ export const optimizeModel = async (options: OptimizeOptions): Promise<Report<'o
   const findings: Finding[] = [];
   const files = reserveFiles(output);
   try {
+    checkOutput(output, { force, inputs: modelDataFiles(model) });
     const before = modelSizeOf(model, storedBytes(model, input));
     const subnormals = countSubnormals(model);
     const proof = await prepareProof(model, options, tolerances, session, io);

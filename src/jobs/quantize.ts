@@ -30,6 +30,7 @@ import { openIsolatedSession } from '../runtime/isolated.ts';
 import type { ProcessLimits, Session, SessionOptions } from '../runtime/session.ts';
 import { type GivenShape, shapesByName } from '../verify/inputs.ts';
 import { requiredInputs } from '../verify/model-inputs.ts';
+import { modelDataFiles } from './data-files.ts';
 import { writeModel } from './model-file.ts';
 import { optimizeModel } from './optimize.ts';
 import { checkOutput } from './output.ts';
@@ -205,6 +206,7 @@ export const quantizeModel = async (options: QuantizeOptions): Promise<Report<'q
   const session: LimitedSession = { signal: io.signal, ...options.session };
   checkOutput(output, { force, inputs: [input] });
   const subject = subjectOf(input);
+  checkOutput(output, { force, inputs: modelDataFiles(loadModel(input)) });
   const folder = mkdtempSync(join(tmpdir(), 'ortho-quantize-'));
   try {
     const float = join(folder, 'float.onnx');

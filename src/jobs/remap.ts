@@ -20,6 +20,7 @@ import { safetensorsChunks } from '../formats/safetensors.ts';
 import { pickStateDict, type WeightFile, type WeightTensor } from '../formats/state-dict.ts';
 import { torchZipChunks } from '../formats/torch-zip-write.ts';
 import type { RemapData } from '../report/schemas/remap.ts';
+import { dataFiles } from './data-files.ts';
 import { checkOutput, writeAtomically } from './output.ts';
 import { subjectOf } from './subject.ts';
 
@@ -201,6 +202,7 @@ export const remapFile = async (options: RemapJobOptions): Promise<Report<'remap
   const file = openWeights(source);
   try {
     const dict = pickStateDict(file, source, options.stateDict);
+    checkOutput(output, { force, inputs: dataFiles(dict.tensors.values()) });
     const result = remap(dict, options);
     const { tensors } = result;
     if (tensors.size === 0) {
