@@ -49,6 +49,13 @@ test('text shows every row when asked', () => {
   expect(all).not.toContain('more (');
 });
 
+test('a tolerance without a bound is said in words', () => {
+  const report = samples.verify!;
+  const tolerance = { '': { atol: Number.MAX_VALUE, rtol: 0, ofMax: 0 } };
+  const text = renderers.text.render({ ...report, data: { ...(report.data as object), tolerance } }, plain);
+  expect(text).toMatch(/^ {2}tolerance +any difference$/m);
+});
+
 test('colours only on request', () => {
   const start = '\u001b[';
   expect(renderers.text.render(samples.verify!, { color: true, all: false })).toContain(start);

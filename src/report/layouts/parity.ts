@@ -20,6 +20,7 @@ const formatTolerance = (tolerance: ParityData['tolerance']): string =>
   Object.entries(tolerance)
     .map(([name, { atol, rtol, ofMax }]) => {
       const whose = name === '' ? '' : `${printable(name)}: `;
+      if (atol === Number.MAX_VALUE) return `${whose}any difference`;
       const relative = ofMax === 0 ? '' : `, ${formatNumber(ofMax)} of the largest`;
       return `${whose}atol ${formatNumber(atol)}, rtol ${formatNumber(rtol)}${relative}`;
     })
