@@ -367,8 +367,9 @@ class GraphChecker {
         findings.error('value-name', () => `${what} has no name`);
         return;
       }
-      if (seen.has(name)) {
-        findings.warning('duplicate-output', () => `${what} is listed twice`, { value: name });
+      // Outputs of a subgraph are taken by position: a loop may carry a value and collect it as well.
+      if (seen.has(name) && isMain) {
+        findings.error('duplicate-output', () => `${what} is listed twice`, { value: name });
       }
       seen.add(name);
       if (isMain && output.type === undefined) {

@@ -233,7 +233,7 @@ export const checkTensor = (
   }
   if (location === DATA_LOCATION.external) {
     const needed = dtype === undefined || elements === undefined ? undefined : bytesNeeded(dtype, elements);
-    const inside = [...(tensor.rawData === undefined ? [] : ['raw_data']), ...entriesOf(tensor).keys()];
+    const inside = [...(tensor.rawData?.size ? ['raw_data'] : []), ...entriesOf(tensor).keys()];
     if (inside.length > 0) {
       findings.error('tensor-field', `${what} is external and has ${inside.join(' and ')}`, at);
     }

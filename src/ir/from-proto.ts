@@ -68,11 +68,13 @@ class GraphReader {
   readonly #scope: Scope;
   readonly #external: ExternalReader;
   readonly #graph: Graph;
+  readonly #isSubgraph: boolean;
 
   constructor(proto: GraphProto, where: string, outer: Scope | undefined, external: ExternalReader) {
     this.#proto = proto;
     this.#where = where;
     this.#scope = new Scope(outer);
+    this.#isSubgraph = outer !== undefined;
     this.#external = external;
     this.#graph = new Graph(proto.name ?? '');
   }
@@ -225,7 +227,10 @@ class GraphReader {
       if (!name) fail(`${this.#where}.output[${index}] has no name`);
       const value =
         this.#scope.find(name) ?? fail(`${this.#where}.output ${quoted(name)}: nothing defines it`);
-      if (names.has(name)) fail(`${this.#where}.output ${quoted(name)} is listed twice`);
+      // Outputs of a subgraph are taken by position: a loop may carry a value and collect it as well.
+      if (names.has(name) && !this.#isSubgraph) {
+        fail(`${this.#where}.output ${quoted(name)} is listed twice`);
+      }
       names.add(name);
       const type = typeFromProto(info.type);
       graph.addOutput(name, value, type);

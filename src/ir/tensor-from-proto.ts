@@ -195,7 +195,7 @@ export const tensorFromProto = (proto: TensorProto, context: TensorContext = {})
   const filled = filledFields(proto);
 
   if (proto.dataLocation === DATA_LOCATION.external) {
-    if (proto.rawData || filled.length > 0) fail(`is external and has ${filled[0] ?? 'raw_data'}`);
+    if (proto.rawData?.size || filled.length > 0) fail(`is external and has ${filled[0] ?? 'raw_data'}`);
     if (dtype === 'string') fail('strings cannot be external');
     if (external === undefined) fail('has external data, which a tensor on its own cannot reach');
     return new StoredTensor(proto, dtype, dims, () => (external as ExternalReader).open(proto, bytes, what));

@@ -537,6 +537,10 @@ describe('external data', () => {
     [{ location: 'w.bin', checksum: 'E129F27C5103BC5CC44BCDF0A15E160D445066FF' }],
   ])('accepts %o', (given) => expect(found(given)).toEqual([]));
 
+  it('takes an empty raw_data beside the reference', () => {
+    expect(found({ location: 'w.bin' }, { rawData: bytes(0) })).toEqual([]);
+  });
+
   it.each([
     ['../w.bin', "leaves the model's folder: '../w.bin'"],
     ['a/../../w.bin', "leaves the model's folder: 'a/../../w.bin'"],

@@ -82,6 +82,22 @@ describe('reading', () => {
     );
   });
 
+  it('a subgraph may list a value as two outputs', () => {
+    const model = modelFromText(`g (float[1] X, int64 m) => (float[1] Y, float[n,1] Z) {
+      Y, Z = Loop (m, , X) <body: graph = b (int64 i, bool c, float[1] v) => (bool o, float[1] w, float[1] w) {
+        o = Identity (c)
+        w = Relu (v)
+      }>
+    }`);
+    const written = modelToProto(model).graph?.node[0]?.attribute[0]?.g;
+    expect(written?.node.map(({ opType, output }) => `${opType} ${output}`)).toEqual([
+      'Identity o',
+      'Relu w',
+      'Identity w_1',
+    ]);
+    expect(written?.output.map(({ name }) => name)).toEqual(['o', 'w', 'w_1']);
+  });
+
   it('functions do not see outer values', () => {
     const text = `<ir_version: 8, opset_import: ["": 17, "d": 1]>
       g (float[1] X) => (float[1] Y) <float[1] W = {1}> { Y = d.F (X) }
