@@ -4,8 +4,6 @@
  * The judgement is made at the runtime's default level on samples that the calibration did not see. Below the bar
  * nothing is written; the report says how far below, and what to try.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
 import { globMatcher } from '../core/glob.ts';
@@ -36,6 +34,7 @@ import { optimizeModel } from './optimize.ts';
 import { checkOutput } from './output.ts';
 import { adviseExclusions } from './quantize-advice.ts';
 import { subjectOf } from './subject.ts';
+import { withTempFolder } from './temp-files.ts';
 
 /** Least centred SQNR in dB that a quantised model must reach unless told otherwise. */
 export const DEFAULT_MIN_SQNR = 10;
@@ -207,8 +206,7 @@ export const quantizeModel = async (options: QuantizeOptions): Promise<Report<'q
   checkOutput(output, { force, inputs: [input] });
   const subject = subjectOf(input);
   checkOutput(output, { force, inputs: modelDataFiles(loadModel(input)) });
-  const folder = mkdtempSync(join(tmpdir(), 'ortho-quantize-'));
-  try {
+  return withTempFolder(async (folder) => {
     const float = join(folder, 'float.onnx');
     const optimized = await optimizeModel({
       input,
@@ -304,7 +302,5 @@ export const quantizeModel = async (options: QuantizeOptions): Promise<Report<'q
         },
       });
     });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 };

@@ -2,8 +2,7 @@
  * Runs a job file: each job from its source to proven artifacts (inspect → convert → optimise → verify → quantise), then
  * the models of the bench group alone and together. What is built is compared with the bytes that the manifest records.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type JobIo, silentIo } from '../core/job-io.ts';
 import { createReport, type Finding, type Report } from '../core/report.ts';
@@ -22,6 +21,7 @@ import { optimizeModel } from './optimize.ts';
 import { quantizeModel } from './quantize.ts';
 import { type RunConfig, type RunJob, readRunConfig } from './run-config.ts';
 import { subjectOf } from './subject.ts';
+import { withTempFolder } from './temp-files.ts';
 import { verifyModel } from './verify.ts';
 
 export interface RunOptions {
@@ -238,16 +238,15 @@ const benchGroup = async (
 export const runJobs = async (options: RunOptions): Promise<Report<'run', RunData>> => {
   const { io = silentIo(), seed = 0 } = options;
   const config = readRunConfig(options.config);
-  const folder = mkdtempSync(join(tmpdir(), 'ortho-run-'));
-  const place: Workplace = {
-    folder,
-    force: options.force === true || config.force,
-    seed,
-    session: { signal: io.signal, ...options.session },
-    io,
-    path: (relative) => resolve(dirname(options.config), relative),
-  };
-  try {
+  return withTempFolder(async (folder) => {
+    const place: Workplace = {
+      folder,
+      force: options.force === true || config.force,
+      seed,
+      session: { signal: io.signal, ...options.session },
+      io,
+      path: (relative) => resolve(dirname(options.config), relative),
+    };
     const results: (JobResult & { name: string })[] = [];
     for (const job of config.jobs) results.push({ name: job.name, ...(await runJob(job, place)) });
     const findings = results.flatMap((result) => result.findings);
@@ -284,7 +283,5 @@ export const runJobs = async (options: RunOptions): Promise<Report<'run', RunDat
         bench: bench?.data ?? null,
       },
     });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 };

@@ -3,11 +3,12 @@
  * left no chance, at the next write to the same target.
  *
  * Name: `.<target>.ortho-<host>-<pid>-<random>.tmp`. Host and pid tell a later run whether the writer still lives;
- * a file of another host (a shared folder) is never touched.
+ * a file of another host (a shared folder) is never touched. Folders for whole jobs lie in the system's own place for
+ * temporary files and are swept alike.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync, unlinkSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
 /** Keeps the temporary name below the 255 bytes that file systems allow. */
@@ -41,39 +42,71 @@ const unlinkQuietly = (path: string): void => {
   }
 };
 
-/** Removes every temporary file that this process has open. Runs by itself when the process exits. */
+const removeQuietly = (path: string): void => {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // As above.
+  }
+};
+
+/** Removes every temporary file and folder that this process has open. Runs by itself when the process exits. */
 const removeTempFiles = (): void => {
-  for (const path of live) unlinkQuietly(path);
+  for (const path of live) removeQuietly(path);
   live.clear();
 };
 
-/** Removes what killed processes of this host left beside `target`. */
-const removeStaleTempFiles = (target: string): void => {
-  const folder = dirname(target);
-  const prefix = `.${stemOf(target)}.ortho-${hostTag()}-`;
+const track = (path: string): string => {
+  if (live.size === 0) process.once('exit', removeTempFiles);
+  live.add(path);
+  return path;
+};
+
+/** The entries of `folder` that killed processes of this host made: `<prefix><host>-<pid>-<random><suffix>`. */
+const staleEntries = (folder: string, prefix: string, suffix: string): string[] => {
+  const start = `${prefix}${hostTag()}-`;
   let names: string[];
   try {
     names = readdirSync(folder);
   } catch {
-    return;
+    return [];
   }
-  for (const name of names) {
-    if (!name.startsWith(prefix)) continue;
-    const pid = /^(\d+)-[0-9a-f]{8}\.tmp$/.exec(name.slice(prefix.length))?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) unlinkQuietly(join(folder, name));
-  }
+  return names.filter((name) => {
+    if (!name.startsWith(start) || !name.endsWith(suffix)) return false;
+    const rest = name.slice(start.length, name.length - suffix.length);
+    const pid = /^(\d+)-[0-9a-f]{8}$/.exec(rest)?.[1];
+    return pid !== undefined && !isAlive(Number(pid));
+  });
 };
+
+/** The end of a name: who made it, and a random part. */
+const signature = (): string => `${hostTag()}-${process.pid}-${randomBytes(4).toString('hex')}`;
 
 /**
  * A fresh name beside `target`, removed on exit until `forgetTempFile`. What killed processes left there goes first.
  */
 export const reserveTempFile = (target: string): string => {
-  removeStaleTempFiles(target);
-  const random = randomBytes(4).toString('hex');
-  const path = join(dirname(target), `.${stemOf(target)}.ortho-${hostTag()}-${process.pid}-${random}.tmp`);
-  if (live.size === 0) process.once('exit', removeTempFiles);
-  live.add(path);
-  return path;
+  const folder = dirname(target);
+  const prefix = `.${stemOf(target)}.ortho-`;
+  for (const name of staleEntries(folder, prefix, '.tmp')) unlinkQuietly(join(folder, name));
+  return track(join(folder, `${prefix}${signature()}.tmp`));
+};
+
+/**
+ * Gives `use` a fresh folder of its own and removes it afterwards, or when the process exits. What killed processes
+ * left goes first.
+ */
+export const withTempFolder = async <T>(use: (folder: string) => Promise<T>): Promise<T> => {
+  const parent = tmpdir();
+  for (const name of staleEntries(parent, 'ortho-', '')) removeQuietly(join(parent, name));
+  const folder = track(join(parent, `ortho-${signature()}`));
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+    return await use(folder);
+  } finally {
+    removeQuietly(folder);
+    forgetTempFile(folder);
+  }
 };
 
 /** The file was renamed (or never came to be): it is no longer removed on exit. */
