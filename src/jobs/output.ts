@@ -9,6 +9,7 @@ import {
   fchmodSync,
   fsyncSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readlinkSync,
   realpathSync,
@@ -22,7 +23,7 @@ import { dirname, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { OrthoError } from '../core/errors.ts';
 import { type ByteSource, FileSource } from '../core/source.ts';
-import { discardTempFile, forgetTempFile, reserveTempFile } from './temp-files.ts';
+import { discardTempFile, forgetTempFile, reserveTempFile, targetOf } from './temp-files.ts';
 
 /** Small writes are gathered up to this size; sources are copied in pieces of it. */
 const CHUNK = 1 << 20;
@@ -71,12 +72,14 @@ const REASONS = new Map([
   ['EIO', 'the device reports an error'],
 ]);
 
-const unwritable = (target: string, why: string, cause?: unknown): OrthoError =>
-  new OrthoError('output/unwritable', `cannot write ${target}: ${why}`, {
+const unwritable = (path: string, why: string, cause?: unknown): OrthoError => {
+  const target = targetOf(path);
+  return new OrthoError('output/unwritable', `cannot write ${target}: ${why}`, {
     at: { file: target },
     hint: 'choose another -o, or make room and check its permissions; nothing was left behind',
     ...(cause === undefined ? {} : { cause }),
   });
+};
 
 /** Turns what the file system said into output/unwritable; other errors (of the writer) pass through. */
 const asOutputError = (target: string, error: unknown): unknown => {
@@ -94,6 +97,29 @@ const guarded = <T>(target: string, action: () => T): T => {
 };
 
 const statOf = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false });
+
+/**
+ * Makes a folder and those around it, one by one: the file system's own way to do so at once never ends where it says
+ * that a folder cannot be (`/proc/x`).
+ * @throws OrthoError output/unwritable
+ */
+export const makeFolder = (folder: string): void => {
+  const missing: string[] = [];
+  for (let at = resolve(folder); guarded(folder, () => statOf(at)) === undefined; at = dirname(at)) {
+    missing.push(at);
+    if (at === dirname(at)) break;
+  }
+  for (const one of missing.toReversed()) {
+    guarded(folder, () => {
+      try {
+        mkdirSync(one);
+      } catch (error) {
+        // Another process was faster.
+        if (statOf(one)?.isDirectory() !== true) throw error;
+      }
+    });
+  }
+};
 
 /** The place that is really written: a symbolic link stays a link, what it points to is replaced. */
 const followLink = (target: string): string => {

@@ -2,7 +2,6 @@
  * Runs a job file: each job from its source to proven artifacts (inspect → convert → optimise → verify → quantise), then
  * the models of the bench group alone and together. What is built is compared with the bytes that the manifest records.
  */
-import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type JobIo, silentIo } from '../core/job-io.ts';
 import { createReport, type Finding, type Report } from '../core/report.ts';
@@ -18,6 +17,7 @@ import { convertCheckpoint } from './convert.ts';
 import { inspectFile } from './inspect.ts';
 import { type BuiltFile, compareWithManifest, writeManifest } from './manifest.ts';
 import { optimizeModel } from './optimize.ts';
+import { makeFolder } from './output.ts';
 import { quantizeModel } from './quantize.ts';
 import { type RunConfig, type RunJob, readRunConfig } from './run-config.ts';
 import { subjectOf } from './subject.ts';
@@ -97,7 +97,7 @@ const quantizeJob = async (
   if (quantize === undefined) return undefined;
   const { calibrate } = quantize;
   const output = place.path(quantize.output);
-  mkdirSync(dirname(output), { recursive: true });
+  makeFolder(dirname(output));
   return quantizeModel({
     input: float,
     output,
@@ -157,7 +157,7 @@ const runJob = async (job: RunJob, place: Workplace): Promise<JobResult> => {
   let quantized: Report<'quantize', QuantizeData> | undefined;
   const built: BuiltFile[] = [];
   if (converted === undefined || converted.ok) {
-    mkdirSync(dirname(output), { recursive: true });
+    makeFolder(dirname(output));
     io.progress(`${job.name}: optimize`);
     const optimized = keep(
       await optimizeModel({

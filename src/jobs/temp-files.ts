@@ -10,6 +10,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { OrthoError } from '../core/errors.ts';
 
 /** Keeps the temporary name below the 255 bytes that file systems allow. */
 const LONGEST_STEM = 48;
@@ -92,16 +93,40 @@ export const reserveTempFile = (target: string): string => {
   return track(join(folder, `${prefix}${signature()}.tmp`));
 };
 
+/** The file that a temporary one was reserved for (its name cut where it is long); any other path is its own. */
+export const targetOf = (path: string): string => {
+  const name = /^\.(.+)\.ortho-[0-9a-f]{8}-\d+-[0-9a-f]{8}\.tmp$/s.exec(basename(path))?.[1];
+  return name === undefined ? path : join(dirname(path), name);
+};
+
+const makeOwnFolder = (folder: string): void => {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (cause) {
+    const { code = 'failed' } = cause as NodeJS.ErrnoException;
+    throw new OrthoError(
+      'output/unwritable',
+      `no temporary folder can be made in ${dirname(folder)} (${code})`,
+      {
+        at: { file: dirname(folder) },
+        hint: 'make room there, or let TMPDIR name another folder',
+        cause,
+      },
+    );
+  }
+};
+
 /**
  * Gives `use` a fresh folder of its own and removes it afterwards, or when the process exits. What killed processes
  * left goes first.
+ * @throws OrthoError output/unwritable when there is no place for it
  */
 export const withTempFolder = async <T>(use: (folder: string) => Promise<T>): Promise<T> => {
   const parent = tmpdir();
   for (const name of staleEntries(parent, 'ortho-', '')) removeQuietly(join(parent, name));
   const folder = track(join(parent, `ortho-${signature()}`));
   try {
-    mkdirSync(folder, { mode: 0o700 });
+    makeOwnFolder(folder);
     return await use(folder);
   } finally {
     removeQuietly(folder);

@@ -81,7 +81,9 @@ export class ModelProcess {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, memoryMb = defaultMemoryMb(), signal } = limits;
     this.#timeoutMs = timeoutMs;
     this.#signal = signal;
-    const { NODE_OPTIONS: _, ...env } = process.env;
+    const { NODE_OPTIONS: _, ...inherited } = process.env;
+    // Unless told otherwise, the runtime sends usage data from every process, and leaves a log in the temporary folder.
+    const env = { ORT_DISABLE_TELEMETRY: '1', ...inherited };
     const stdio = ['ignore', 'ignore', 'pipe', 'pipe'] as const;
     const child = spawn(process.execPath, [CHILD, String(process.pid)], { stdio: [...stdio], env });
     this.#child = child;

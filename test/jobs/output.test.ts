@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OrthoError } from '../../src/core/errors.ts';
 import { BytesSource } from '../../src/core/source.ts';
-import { checkOutput, writeAtomically, writeFilesAtomically } from '../../src/jobs/output.ts';
+import { checkOutput, makeFolder, writeAtomically, writeFilesAtomically } from '../../src/jobs/output.ts';
 
 const built = new URL('../../dist/src/jobs/output.js', import.meta.url).href;
 
@@ -172,6 +172,23 @@ describe('checkOutput', () => {
 
   test('accepts a new name', () =>
     expect(() => checkOutput(at('new'), { inputs: [at('in')] })).not.toThrow());
+});
+
+describe('makeFolder', () => {
+  test('makes all that is missing, and minds none that is there', () => {
+    makeFolder(at('a/b/c'));
+    makeFolder(at('a/b/c'));
+    expect(readdirSync(at('a/b'))).toEqual(['c']);
+  });
+
+  test('says where a folder cannot be', async () => {
+    writeFileSync(at('file'), 'x');
+    expect(await codeOf(() => makeFolder(at('file/below')))).toBe('output/unwritable');
+  });
+
+  test.skipIf(!existsSync('/proc/self'))('ends where the system knows no such folder', async () => {
+    expect(await codeOf(() => makeFolder('/proc/no-such-process/out'))).toBe('output/unwritable');
+  });
 });
 
 describe('several files', () => {

@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { writeModel } from '../../src/jobs/model-file.ts';
-import { withTempFolder } from '../../src/jobs/temp-files.ts';
+import { forgetTempFile, reserveTempFile, targetOf, withTempFolder } from '../../src/jobs/temp-files.ts';
 import { repository } from '../support/golden.ts';
 import { modelFromText } from '../support/model-text.ts';
 
@@ -51,6 +51,22 @@ test.skipIf(process.platform === 'win32')('sweeps what dead processes left, and 
   }
   await withTempFolder(async () => {});
   expect(readdirSync(parent).sort()).toEqual(kept);
+});
+
+test.skipIf(process.platform === 'win32')('no place for one is an error of the output', async () => {
+  process.env.TMPDIR = join(parent, 'nowhere');
+  await expect(withTempFolder(async () => {})).rejects.toMatchObject({
+    code: 'output/unwritable',
+    hint: expect.stringContaining('TMPDIR'),
+  });
+});
+
+test('a temporary file stands for its target', () => {
+  const target = join(parent, 'out.onnx');
+  const reserved = reserveTempFile(target);
+  expect(targetOf(reserved)).toBe(target);
+  expect(targetOf(target)).toBe(target);
+  forgetTempFile(reserved);
 });
 
 test.skipIf(process.platform === 'win32')('an interrupted quantize leaves none', async () => {
