@@ -2,6 +2,7 @@
  * The job file of `ortho run`: JSON, checked before anything is done. Paths are relative to the file's folder.
  * The JSON Schema under schemas/ is generated from this definition.
  */
+import { normalize } from 'node:path';
 import * as z from 'zod';
 import { OrthoError } from '../core/errors.ts';
 import { FileSource } from '../core/source.ts';
@@ -124,6 +125,16 @@ export const readRunConfig = (path: string): RunConfig => {
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined)
     throw new OrthoError('config/invalid', `${path}: two jobs are called "${twice}"`, { at: { file: path } });
+  const outputs = data.jobs.flatMap(({ output, quantize }) =>
+    [output, quantize?.output].flatMap((file) => (file === undefined ? [] : normalize(file))),
+  );
+  const shared = outputs.find((output, i) => outputs.indexOf(output) !== i);
+  if (shared !== undefined) {
+    throw new OrthoError('config/invalid', `${path}: two outputs are called "${shared}"`, {
+      at: { file: path },
+      hint: 'give each a name of its own',
+    });
+  }
   const stranger = [...(data.bench?.pipeline ?? []), ...Object.keys(data.bench?.shapes ?? {})].find(
     (name) => !names.includes(name),
   );

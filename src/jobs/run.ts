@@ -20,6 +20,7 @@ import { optimizeModel } from './optimize.ts';
 import { makeFolder } from './output.ts';
 import { quantizeModel } from './quantize.ts';
 import { type RunConfig, type RunJob, readRunConfig } from './run-config.ts';
+import { checkRunOutputs } from './run-outputs.ts';
 import { subjectOf } from './subject.ts';
 import { withTempFolder } from './temp-files.ts';
 import { verifyModel } from './verify.ts';
@@ -238,14 +239,17 @@ const benchGroup = async (
 export const runJobs = async (options: RunOptions): Promise<Report<'run', RunData>> => {
   const { io = silentIo(), seed = 0 } = options;
   const config = readRunConfig(options.config);
+  const force = options.force === true || config.force;
+  const at = (path: string): string => resolve(dirname(options.config), path);
+  checkRunOutputs(config, { config: options.config, force, at });
   return withTempFolder(async (folder) => {
     const place: Workplace = {
       folder,
-      force: options.force === true || config.force,
+      force,
       seed,
       session: { signal: io.signal, ...options.session },
       io,
-      path: (relative) => resolve(dirname(options.config), relative),
+      path: at,
     };
     const results: (JobResult & { name: string })[] = [];
     for (const job of config.jobs) results.push({ name: job.name, ...(await runJob(job, place)) });

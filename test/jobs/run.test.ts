@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -36,6 +36,11 @@ describe('the job file', () => {
       /jobs\[0\]\.quantize\.calibrate\.crops/,
     ],
     ['two jobs of one name', { jobs: [job, job] }, /two jobs are called "r"/],
+    [
+      'two outputs of one name',
+      { jobs: [job, { ...job, name: 's', output: './r.onnx' }] },
+      /two outputs are called "r.onnx"/,
+    ],
     ['a bench of nobody', { jobs: [job], bench: { pipeline: ['s'] } }, /"s", which is no job/],
   ])('%s', (name, content, says) => {
     const path = write(`${name.replaceAll(' ', '-')}.json`, content);
@@ -46,6 +51,35 @@ describe('the job file', () => {
 
   test('the committed demo is valid', () => {
     expect(readRunConfig(join(repository, 'models/demo.json')).jobs.length).toBeGreaterThan(2);
+  });
+});
+
+describe('outputs', () => {
+  const place = (name: string): string => write(name, 'mine');
+
+  test.each([
+    ['its source', { source: 'own.pth', output: 'own.pth' }],
+    ['the source of an earlier job', { source: 'x.pth', output: './sub/../own.pth' }],
+    ['the job file', { source: 'x.pth', output: 'inputs.json' }],
+    ['its samples', { source: 'x.pth', output: 'o.onnx', references: 'case.npz', quantized: 'case.npz' }],
+  ])('must not be an input, force or not: %s', async (_, { quantized, ...paths }) => {
+    const files = ['own.pth', 'case.npz'].map(place);
+    mkdirSync(join(folder, 'sub'), { recursive: true });
+    const quantize = quantized === undefined ? {} : { quantize: { scheme: 'dynamic', output: quantized } };
+    const jobs = [
+      { name: 'two', source: 'own.pth', output: 'two.onnx' },
+      { name: 'one', ...paths, ...quantize },
+    ];
+    const config = write('inputs.json', { jobs });
+    await expect(runJobs({ config, force: true })).rejects.toMatchObject({ code: 'usage/conflict' });
+    for (const file of files) expect(readFileSync(file, 'utf8')).toBe('mine');
+    expect(readFileSync(config, 'utf8')).toContain('two.onnx');
+  });
+
+  test('that exist are refused before the work', async () => {
+    place('there.onnx');
+    const config = write('there.json', { jobs: [{ name: 'one', source: 'nope.pth', output: 'there.onnx' }] });
+    await expect(runJobs({ config })).rejects.toMatchObject({ code: 'usage/output-exists' });
   });
 });
 
