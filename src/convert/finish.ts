@@ -77,6 +77,16 @@ export const flushSubnormalWeights = (graph: Graph): { tensors: number; elements
   return flushed;
 };
 
+/** Names of the weights that hold NaN or infinity: every output that depends on them does too. */
+export const nonFiniteWeights = (graph: Graph): string[] =>
+  graph.initializers
+    .filter(({ constant }) => {
+      if (constant?.dtype !== 'float32') return false;
+      const { nans, infinities } = countFloats('float32', constant.data);
+      return nans + infinities > 0;
+    })
+    .map(({ name }) => name);
+
 const toFloat16 = (name: string, tensor: Tensor): Tensor => {
   const values = tensorArray(tensor as Tensor & { dtype: 'float32' });
   const halves = new Uint16Array(values.length);

@@ -8,7 +8,13 @@ import { createHash } from 'node:crypto';
 import type { Architecture } from '../convert/architecture.ts';
 import { buildNetwork, type Network } from '../convert/build.ts';
 import { detectArchitecture, findHidingPrefix, judge, noArchitectureError } from '../convert/detect.ts';
-import { castToFloat16, countParameters, flushSubnormalWeights, foldBatchNorms } from '../convert/finish.ts';
+import {
+  castToFloat16,
+  countParameters,
+  flushSubnormalWeights,
+  foldBatchNorms,
+  nonFiniteWeights,
+} from '../convert/finish.ts';
 import { type DynamicDim, type FixedShape, resolveShapes } from '../convert/input-shapes.ts';
 import { type KeyLeniency, keyFaults, keyNotes } from '../convert/key-findings.ts';
 import { loadArchitecture } from '../convert/load-architecture.ts';
@@ -157,6 +163,15 @@ const finishModel = (
       rule: 'flushed-subnormals',
       message: `${flushed.elements} subnormal weights in ${flushed.tensors} tensors were set to zero`,
       hint: '--keep-subnormals leaves them; they can make a model many times slower',
+    });
+  }
+  const broken = nonFiniteWeights(graph);
+  if (broken.length > 0) {
+    findings.push({
+      level: 'warning',
+      rule: 'non-finite-weights',
+      message: `${broken.length} weight tensors hold NaN or infinity, e.g. "${broken[0]}"`,
+      hint: 'the training diverged, or a cast overflowed: look at the checkpoint with ortho inspect --stats',
     });
   }
   if (dtype === 'float16') castToFloat16(graph);

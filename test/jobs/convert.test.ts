@@ -61,6 +61,17 @@ const saved = (tensors: ReadonlyMap<string, Tensor>): string => {
 const rules = ({ report }: Awaited<ReturnType<typeof convert>>): string[] =>
   report.findings.map(({ level, rule }) => `${level} ${rule}`);
 
+test('weights that are NaN are converted, and named', async () => {
+  const tensors = pnetTensors();
+  tensors.set('conv4_2.bias', float32Tensor([4], [0, Number.NaN, 0, 0]));
+  const result = await convert({ source: saved(tensors) });
+  expect(result.report.ok).toBe(true);
+  expect(rules(result)).toContain('warning non-finite-weights');
+  expect(result.report.findings.find(({ rule }) => rule === 'non-finite-weights')?.message).toContain(
+    'conv4_2.bias',
+  );
+});
+
 describe('reference cases', () => {
   test.each([
     ['landmarks-gdconv.pth.tar', 'gdconv', 638, 1],
