@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 
@@ -21,6 +22,8 @@ export default defineConfig({
     ...shared,
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, '**/*.slow.test.ts'],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
+    // Most time goes into child processes that are waited for: two at once even on two cores.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
   },
 });
