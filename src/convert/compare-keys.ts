@@ -1,15 +1,19 @@
 /**
  * A state dict against the keys and shapes that something else has: an architecture, or another file.
  */
-
+import type { DType } from '../core/dtype.ts';
 import { nearestNames } from '../core/nearest.ts';
 import type { Tensor } from '../core/tensor.ts';
 
 export interface ExpectedKey {
   readonly name: string;
   readonly shape: readonly number[];
+  /** Undefined where any float will do. */
+  readonly dtype?: DType;
   /** False for keys that may be missing without harm. Default: true. */
   readonly needed?: boolean;
+  /** An expected key that names the same tensor. */
+  readonly sharedWith?: string;
 }
 
 export interface KeyComparison {

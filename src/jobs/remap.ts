@@ -2,17 +2,10 @@
  * Rewrites a state dict: reads a weight file, renames, selects and casts its tensors, compares the result with an
  * architecture or another file where asked, and streams it into a new file. Tensors pass through in pieces.
  */
-import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
-import { architectures } from '../convert/architectures/index.ts';
-import { dryBuild } from '../convert/build.ts';
-import { compareKeys, type KeyComparison } from '../convert/compare-keys.ts';
-import { architectureNamed } from '../convert/detect.ts';
-import { loadArchitecture } from '../convert/load-architecture.ts';
 import { type RemapOptions, type RemapResult, remap } from '../convert/remap.ts';
 import { OrthoError } from '../core/errors.ts';
 import { type JobIo, silentIo } from '../core/job-io.ts';
-import { nearestNames } from '../core/nearest.ts';
 import { createReport, type Finding, type Report } from '../core/report.ts';
 import { openWeights } from '../formats/index.ts';
 import { npzChunks } from '../formats/npz.ts';
@@ -22,6 +15,7 @@ import { torchZipChunks } from '../formats/torch-zip-write.ts';
 import type { RemapData } from '../report/schemas/remap.ts';
 import { dataFiles } from './data-files.ts';
 import { checkOutput, writeAtomically } from './output.ts';
+import { comparisonFindings, resolveAgainst } from './remap-against.ts';
 import { subjectOf } from './subject.ts';
 
 export interface RemapJobOptions extends RemapOptions {
@@ -59,92 +53,9 @@ const writerFor = (output: string): Writer => {
   });
 };
 
-type Tensors = RemapResult['tensors'];
-
-const compareWithFile = (path: string, tensors: Tensors): KeyComparison => {
-  const file = openWeights(path);
-  try {
-    const expected = pickStateDict(file, path).tensors;
-    return compareKeys(
-      tensors,
-      [...expected].map(([name, { dims }]) => ({ name, shape: dims })),
-    );
-  } finally {
-    file.close();
-  }
-};
-
-/** The architecture's own rules decide: aliases count as matched, keys that inference never reads may be missing. */
-const compareWithArchitecture = async (name: string, tensors: Tensors): Promise<KeyComparison> => {
-  const architecture = await loadArchitecture(name);
-  const { parameters, match } = dryBuild(architecture, tensors);
-  const nearest = new Map<string, string>();
-  for (const key of match.missing.slice(0, 20)) {
-    const near = nearestNames(key, match.unexpected, 1)[0];
-    if (near !== undefined) nearest.set(key, near);
-  }
-  const shapeMismatch = match.mismatched.map(({ key }) => ({
-    key,
-    expected: parameters.requests.get(parameters.canonicalKey(key))?.shape ?? [],
-    actual: tensors.get(key)?.dims ?? [],
-  }));
-  const { matched, missing, unexpected } = match;
-  return { matched, missing, unexpected, shapeMismatch, nearest };
-};
-
-const compare = (against: string, tensors: Tensors): KeyComparison | Promise<KeyComparison> => {
-  const isModule = /\.(mjs|cjs|js|ts|mts)$/.test(against);
-  if (isModule || Object.hasOwn(architectures, against)) return compareWithArchitecture(against, tensors);
-  if (existsSync(against)) return compareWithFile(against, tensors);
-  architectureNamed(against);
-  throw new OrthoError('usage/unknown-name', `--against: there is no file or architecture "${against}"`);
-};
-
-const quoted = (keys: readonly string[], nearest?: ReadonlyMap<string, string>): string => {
-  const shown = keys.slice(0, 5).map((key) => {
-    const near = nearest?.get(key);
-    return near === undefined ? `"${key}"` : `"${key}" (nearest: "${near}")`;
-  });
+const quoted = (keys: readonly string[]): string => {
+  const shown = keys.slice(0, 5).map((key) => `"${key}"`);
   return keys.length > 5 ? `${shown.join(', ')} and ${keys.length - 5} more` : shown.join(', ');
-};
-
-const comparisonFindings = (comparison: KeyComparison, against: string): Finding[] => {
-  const { matched, missing, unexpected, shapeMismatch, nearest } = comparison;
-  const findings: Finding[] = [];
-  const error = (rule: string, message: string, hint: string): void => {
-    findings.push({ level: 'error', rule, message, hint });
-  };
-  if (matched.length === 0) {
-    error(
-      'weights/nothing-matched',
-      `no key matches ${against}`,
-      'check --strip-prefix, --rename and --state-dict',
-    );
-  }
-  if (missing.length > 0) {
-    const text = quoted(missing, nearest);
-    error(
-      'weights/missing-key',
-      `${missing.length} keys of ${against} are missing: ${text}`,
-      '--rename, --strip-prefix',
-    );
-  }
-  if (unexpected.length > 0) {
-    const text = quoted(unexpected);
-    error(
-      'weights/unexpected-key',
-      `${unexpected.length} keys are unknown to ${against}: ${text}`,
-      '--drop GLOB',
-    );
-  }
-  for (const { key, expected, actual } of shapeMismatch.slice(0, 5)) {
-    error(
-      'weights/shape-mismatch',
-      `"${key}" is [${actual.join(', ')}], ${against} has [${expected.join(', ')}]`,
-      'the file belongs to another architecture',
-    );
-  }
-  return findings;
 };
 
 const sourceFindings = (file: WeightFile, used: string, result: RemapResult): Finding[] => {
@@ -212,9 +123,10 @@ export const remapFile = async (options: RemapJobOptions): Promise<Report<'remap
       });
     }
     const findings = sourceFindings(file, dict.path, result);
-    const comparison = against === undefined ? undefined : await compare(against, tensors);
-    if (comparison !== undefined && against !== undefined)
-      findings.push(...comparisonFindings(comparison, against));
+    const target = against === undefined ? undefined : await resolveAgainst(against);
+    const comparison = target?.compare(tensors);
+    if (target !== undefined && comparison !== undefined)
+      findings.push(...comparisonFindings(comparison, target.label));
     if (!findings.some(({ level }) => level === 'error')) {
       const total = [...tensors.values()].reduce((sum, { data }) => sum + data.size, 0);
       await writeAtomically(
