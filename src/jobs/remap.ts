@@ -2,20 +2,17 @@
  * Rewrites a state dict: reads a weight file, renames, selects and casts its tensors, compares the result with an
  * architecture or another file where asked, and streams it into a new file. Tensors pass through in pieces.
  */
-import { extname } from 'node:path';
 import { type RemapOptions, type RemapResult, remap } from '../convert/remap.ts';
 import { OrthoError } from '../core/errors.ts';
 import { type JobIo, silentIo } from '../core/job-io.ts';
 import { createReport, type Finding, type Report } from '../core/report.ts';
 import { openWeights } from '../formats/index.ts';
-import { npzChunks } from '../formats/npz.ts';
-import { safetensorsChunks } from '../formats/safetensors.ts';
-import { pickStateDict, type WeightFile, type WeightTensor } from '../formats/state-dict.ts';
-import { torchZipChunks } from '../formats/torch-zip-write.ts';
+import { pickStateDict, type WeightFile } from '../formats/state-dict.ts';
 import type { RemapData } from '../report/schemas/remap.ts';
 import { dataFiles } from './data-files.ts';
-import { checkOutput, writeAtomically } from './output.ts';
+import { checkOutput } from './output.ts';
 import { comparisonFindings, resolveAgainst } from './remap-against.ts';
+import { writerFor, writeWeights } from './remap-output.ts';
 import { subjectOf } from './subject.ts';
 
 export interface RemapJobOptions extends RemapOptions {
@@ -30,28 +27,6 @@ export interface RemapJobOptions extends RemapOptions {
   readonly hash?: boolean;
   readonly io?: JobIo;
 }
-
-type Writer = (tensors: ReadonlyMap<string, WeightTensor>) => Generator<Uint8Array>;
-
-const WRITERS: ReadonlyMap<string, Writer> = new Map<string, Writer>([
-  ['.safetensors', (tensors) => safetensorsChunks(tensors, new Map([['format', 'pt']]))],
-  ['.npz', npzChunks],
-  ['.pth', torchZipChunks],
-  ['.pt', torchZipChunks],
-  ['.bin', torchZipChunks],
-  ['.ckpt', torchZipChunks],
-  ['.tar', torchZipChunks],
-]);
-
-const writerFor = (output: string): Writer => {
-  const extension = extname(output).toLowerCase();
-  const writer = WRITERS.get(extension);
-  if (writer !== undefined) return writer;
-  throw new OrthoError('usage/option', `the output ${output} has no extension that names a weight format`, {
-    hint: `one of ${[...WRITERS.keys()].join(', ')}`,
-    at: { file: output },
-  });
-};
 
 const quoted = (keys: readonly string[]): string => {
   const shown = keys.slice(0, 5).map((key) => `"${key}"`);
@@ -108,7 +83,7 @@ const overflowFindings = ({ casts }: RemapResult, dtype: string): Finding[] =>
 export const remapFile = async (options: RemapJobOptions): Promise<Report<'remap', RemapData>> => {
   const { source, output, against, io = silentIo() } = options;
   const force = options.force === true;
-  const write = writerFor(output);
+  writerFor(output);
   checkOutput(output, { force, inputs: [source] });
   const file = openWeights(source);
   try {
@@ -128,17 +103,7 @@ export const remapFile = async (options: RemapJobOptions): Promise<Report<'remap
     if (target !== undefined && comparison !== undefined)
       findings.push(...comparisonFindings(comparison, target.label));
     if (!findings.some(({ level }) => level === 'error')) {
-      const total = [...tensors.values()].reduce((sum, { data }) => sum + data.size, 0);
-      await writeAtomically(
-        output,
-        (sink) => {
-          for (const chunk of write(tensors)) {
-            sink.write(chunk);
-            io.progress('writing', total === 0 ? 1 : Math.min(1, sink.bytes / total));
-          }
-        },
-        { force },
-      );
+      await writeWeights(output, tensors, { force, io });
       if (options.dtype !== undefined) findings.push(...overflowFindings(result, options.dtype));
     }
     const aliases = [...tensors].flatMap(([key, { sharedWith }]) =>
