@@ -6,7 +6,7 @@ import { FileSource } from '../core/source.ts';
 import { openNpz } from './npz.ts';
 import { openSafetensors } from './safetensors.ts';
 import { sniff, strangerError, torchScriptError } from './sniff.ts';
-import type { WeightFile } from './state-dict.ts';
+import type { OpenOptions, WeightFile } from './state-dict.ts';
 import { openTorchLegacy } from './torch-legacy.ts';
 import { openTorchZip } from './torch-zip.ts';
 import { openZip, type ZipArchive } from './zip.ts';
@@ -14,11 +14,11 @@ import { openZip, type ZipArchive } from './zip.ts';
 /** A zip-based format: which archives are its own, and how to open them. */
 export interface ZipFormat {
   matches(names: readonly string[]): boolean;
-  open(source: FileSource, archive: ZipArchive): WeightFile;
+  open(source: FileSource, archive: ZipArchive, options: OpenOptions): WeightFile;
 }
 
 export interface FlatFormat {
-  open(source: FileSource): WeightFile;
+  open(source: FileSource, options: OpenOptions): WeightFile;
 }
 
 /** Formats with a signature of their own. */
@@ -55,11 +55,11 @@ const ZIP_FORMATS = {
   },
 } as const satisfies Record<string, ZipFormat>;
 
-const openArchive = (source: FileSource): WeightFile => {
+const openArchive = (source: FileSource, options: OpenOptions): WeightFile => {
   const archive = openZip(source, { label: source.path, code: 'checkpoint/invalid' });
   const names = [...archive.entries.keys()];
   const format = Object.values(ZIP_FORMATS).find((each) => each.matches(names));
-  if (format !== undefined) return format.open(source, archive);
+  if (format !== undefined) return format.open(source, archive, options);
   throw new OrthoError(
     'checkpoint/invalid',
     `${source.path}: a zip archive without data.pkl or .npy entries (it has ${names.slice(0, 3).join(', ') || 'none'})`,
@@ -72,15 +72,18 @@ const openArchive = (source: FileSource): WeightFile => {
 
 /**
  * Opens a weight file: PyTorch zip and legacy checkpoints, safetensors, npz. Reads its structure only; close it when
- * the tensors are no longer needed.
+ * the tensors are no longer needed. With `describe`, what is refused for safety becomes findings of level error.
  * @throws OrthoError file/not-found, file/unknown-format, file/limit, checkpoint/*, safetensors/invalid, numpy/invalid
  */
-export const openWeights = (path: string): WeightFile => {
+export const openWeights = (path: string, options: OpenOptions = {}): WeightFile => {
   const source = new FileSource(path);
   try {
     const kind = sniff(source);
-    if (kind === 'zip') return openArchive(source);
-    if (kind === 'torch-legacy' || kind === 'safetensors') return WEIGHT_FORMATS[kind].open(source);
+    if (kind === 'zip') return openArchive(source, options);
+    if (kind === 'torch-legacy' || kind === 'safetensors') {
+      const format: FlatFormat = WEIGHT_FORMATS[kind];
+      return format.open(source, options);
+    }
     throw strangerError(kind, path);
   } catch (error) {
     source.close();

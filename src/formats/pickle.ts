@@ -32,6 +32,8 @@ const MAX_NAME = 4096;
 export interface PickleHost {
   /** Called for every GLOBAL; throws checkpoint/refused-global for names that are never acceptable. */
   global(value: PickleGlobal, machine: PickleMachine): PickleValue;
+  /** NEWOBJ: an object of a class, as data. */
+  create(type: PickleGlobal, args: readonly PickleValue[], machine: PickleMachine): PickleValue;
   /** REDUCE, and OBJ and INST with arguments: the call's result, as data. */
   call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue;
   /** BINPERSID. */
@@ -44,6 +46,8 @@ export class PickleMachine {
   readonly reader: PickleReader;
   readonly host: PickleHost;
   readonly stack: PickleValue[] = [];
+  /** Where the opcode that is being run begins. */
+  at = 0;
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleValue>();
   #memory = 0;
@@ -141,7 +145,7 @@ export class PickleMachine {
   object(type: PickleValue, args: readonly PickleValue[]): void {
     if (!(type instanceof PickleGlobal)) throw this.invalid('an object without a class');
     this.charge(160);
-    this.push(new PickleObject(type, args));
+    this.push(this.host.create(type, args, this));
   }
   global(module: string, name: string): void {
     this.charge(96 + 2 * (module.length + name.length));
@@ -351,6 +355,7 @@ const callNamed = (m: PickleMachine): void => {
 export const unpickle = (reader: PickleReader, host: PickleHost): PickleValue => {
   const machine = new PickleMachine(reader, host);
   for (;;) {
+    machine.at = reader.position;
     const opcode = reader.uint8();
     if (opcode === 0x2e) {
       const value = machine.pop();

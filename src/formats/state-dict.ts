@@ -13,8 +13,10 @@ export type WeightFormat =
   | 'torch-tar'
   | 'torchscript'
   | 'pt2'
+  | 'torch-dcp'
   | 'safetensors'
-  | 'npz';
+  | 'npz'
+  | 'npy';
 
 /** A tensor of a state dict. */
 export interface WeightTensor extends Tensor {
@@ -22,11 +24,50 @@ export interface WeightTensor extends Tensor {
   readonly sharedWith?: string;
 }
 
+/** Why a tensor of a file is not among those that can be read. */
+export interface RefusedReason {
+  /** What it is, e.g. `a meta tensor, which has a shape but no values`. */
+  readonly what: string;
+  /** What to do about it. */
+  readonly hint: string;
+}
+
 export interface StateDict {
   /** Where it lies in the file: dictionary keys joined by dots, '' for the top level. */
   readonly path: string;
   /** In file order. */
   readonly tensors: ReadonlyMap<string, WeightTensor>;
+  /**
+   * Keys whose tensors have no values here, and why; absent where there are none. Whoever copies the state dict
+   * must not lose them in silence.
+   */
+  readonly refused?: ReadonlyMap<string, RefusedReason>;
+}
+
+/**
+ * What a global of a pickle is: `data` (a function or class whose meaning as data is known), `opaque` (unknown: a
+ * record, never more), `dangerous` (no weights need it; loading it elsewhere may run code).
+ */
+export type GlobalKind = 'data' | 'opaque' | 'dangerous';
+
+/** A Python global that a pickle of the file names. */
+export interface GlobalUse {
+  /** `module.name`. */
+  readonly name: string;
+  readonly kind: GlobalKind;
+  /** How often the pickles want to call it. */
+  readonly calls: number;
+  /** Where it is first named: which pickle, and at which byte of the file or entry; set for dangerous ones. */
+  readonly first?: { readonly pickle: string; readonly byte: number };
+}
+
+/** How a weight file is opened. */
+export interface OpenOptions {
+  /**
+   * What would be refused for safety (unknown and dangerous globals and their calls) becomes findings of level error, and
+   * what can be shown is shown. For looking at a file only, never for using its tensors.
+   */
+  readonly describe?: boolean;
 }
 
 /** A plain JSON value. */
@@ -36,8 +77,8 @@ export interface WeightFile {
   readonly format: WeightFormat;
   /** Every state dict of the file, the best first (each format documents its order). */
   readonly stateDicts: readonly StateDict[];
-  /** The Python globals that a pickle names, `module.name`, sorted; empty for formats without code. */
-  readonly globals: readonly string[];
+  /** The Python globals that its pickles name, sorted by name; empty for formats without code. */
+  readonly globals: readonly GlobalUse[];
   /** What lies beside the state dicts (epoch, arguments…), as plain values; tensors and long lists are summarised. */
   readonly metadata: ReadonlyMap<string, Json>;
   /** What was refused, skipped or looks wrong, short of making the file unreadable. */

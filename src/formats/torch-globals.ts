@@ -1,18 +1,8 @@
 /**
- * The allow-list of PyTorch pickles: what each known global means as data. A global that is not listed becomes an
- * opaque record; calling it is written down (the caller decides whether that is acceptable) and never happens.
+ * The allow-list of PyTorch pickles: what each known global means as data.
  */
-import { OrthoError } from '../core/errors.ts';
-import type { Finding } from '../core/report.ts';
-import type { PickleHost, PickleMachine } from './pickle.ts';
-import {
-  buildNumpyDType,
-  fillNumpyArray,
-  NumpyArray,
-  NumpyDType,
-  numpyDType,
-  numpyScalar,
-} from './pickle-numpy.ts';
+import type { PickleMachine } from './pickle.ts';
+import { fillNumpyArray, NumpyArray, numpyDType, numpyScalar } from './pickle-numpy.ts';
 import {
   PickleDict,
   PickleGlobal,
@@ -27,31 +17,11 @@ import {
   makeTensor,
   RefusedTensor,
   STORAGE_KINDS,
-  type StorageRecord,
-  TensorRecord,
   TORCH_DTYPES,
   UNTYPED,
 } from './torch-tensor.ts';
 
-type Call = (args: readonly PickleValue[], machine: PickleMachine) => PickleValue;
-
-/** Modules that no data needs: a file that names one of them is an attack, and is refused as a whole. */
-const FORBIDDEN_MODULES: ReadonlySet<string> = new Set(
-  (
-    'os posix nt posixpath ntpath sys subprocess pty shutil socket runpy importlib imp ctypes pickle _pickle cPickle ' +
-    'dill cloudpickle marshal shelve code codeop commands popen2 webbrowser multiprocessing threading _thread asyncio ' +
-    'timeit cProfile profile pdb bdb doctest pip ensurepip venv urllib urllib2 requests http ftplib smtplib xmlrpc'
-  ).split(' '),
-);
-const FORBIDDEN_BUILTINS: ReadonlySet<string> = new Set(
-  'eval exec execfile compile open file input raw_input __import__ breakpoint globals locals vars setattr delattr'.split(
-    ' ',
-  ),
-);
-const isForbidden = ({ module, name }: PickleGlobal): boolean =>
-  FORBIDDEN_MODULES.has(module.split('.')[0] ?? '') ||
-  (isBuiltins(module) && FORBIDDEN_BUILTINS.has(name.split('.')[0] ?? ''));
-const isBuiltins = (module: string): boolean => module === 'builtins' || module === '__builtin__';
+export type Call = (args: readonly PickleValue[], machine: PickleMachine) => PickleValue;
 
 const dictFrom =
   (kind: PickleDict['kind'], source: number): Call =>
@@ -187,7 +157,8 @@ const INERT_CALLS: [string, Call][] = ['datetime', 'date', 'time', 'timedelta', 
 const SPARSE_HINT = 'store it dense (tensor.to_dense()) in Python';
 const QUANTIZED_HINT = 'dequantize it in Python before saving';
 
-const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
+/** By qualified name: what a call of a known global gives. */
+export const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
   ['collections.OrderedDict', dictFrom('OrderedDict', 0)],
   ['collections.Counter', dictFrom('Counter', 0)],
   ['collections.defaultdict', dictFrom('defaultdict', 1)],
@@ -228,6 +199,7 @@ const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
         .join(':'),
   ],
   ['_codecs.encode', latin1Bytes],
+  ['argparse.Namespace', inert('argparse', 'Namespace')],
   ['copyreg._reconstructor', reconstructed],
   ['copy_reg._reconstructor', reconstructed],
   ['numpy.dtype', ([name], m) => numpyDType(name, (message) => m.invalid(message))],
@@ -244,94 +216,20 @@ export const storageKindOf = (type: PickleValue | undefined): ElementKind | unde
   return /^torch(\.cuda)?$/.test(type.module) ? STORAGE_KINDS.get(type.name) : undefined;
 };
 
-/** Unpickles the objects of PyTorch files; one host serves all pickles of one file. */
-export class TorchHost implements PickleHost {
-  /** Every global that was named, by qualified name. */
-  readonly globals = new Set<string>();
-  /** Calls of unknown globals, none of which happened, and where. */
-  readonly calls: { readonly name: string; readonly label: string; readonly position: number }[] = [];
-  readonly #persistent: (id: PickleValue, machine: PickleMachine) => PickleValue;
+/** Classes and constants that are known to be data although nothing calls them (dtypes, base classes, defaults). */
+const NAMES: ReadonlySet<string> = new Set([
+  ...['torch.Tensor', 'torch._tensor.Tensor', 'torch._tensor._rebuild_from_type_v2', 'numpy.ndarray'],
+  ...['strided', 'sparse_coo', 'sparse_csr', 'sparse_csc', 'sparse_bsr', 'sparse_bsc'].map(
+    (x) => `torch.${x}`,
+  ),
+  ...['per_tensor_affine', 'per_channel_affine', 'per_channel_affine_float_qparams'].map((x) => `torch.${x}`),
+  ...['per_tensor_symmetric', 'per_channel_symmetric'].map((x) => `torch.${x}`),
+  ...[...TORCH_DTYPES.keys()].map((name) => `torch.${name}`),
+  ...['builtins', '__builtin__'].flatMap((module) =>
+    ['object', 'int', 'long', 'float', 'str', 'unicode', 'bool'].map((name) => `${module}.${name}`),
+  ),
+]);
 
-  /** `persistent` answers persistent ids, usually with a StorageRecord. */
-  constructor(persistent: (id: PickleValue, machine: PickleMachine) => StorageRecord | PickleValue) {
-    this.#persistent = persistent;
-  }
-
-  global(value: PickleGlobal, machine: PickleMachine): PickleValue {
-    this.globals.add(value.qualified);
-    if (isForbidden(value)) {
-      throw new OrthoError(
-        'checkpoint/refused-global',
-        `${machine.reader.label}: the pickle names ${JSON.stringify(textOf(value))}, which no weights need`,
-        {
-          hint: 'the file tries to run code when it is loaded; nothing of it was run here. Do not load it in Python',
-        },
-      );
-    }
-    return value;
-  }
-
-  call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue {
-    let target = callable;
-    let given = args;
-    // (function, type, args, state): the same call, for a tensor subclass or a tensor with attributes.
-    while (target instanceof PickleGlobal && target.qualified === 'torch._tensor._rebuild_from_type_v2') {
-      const [inner, , innerArgs] = given;
-      if (inner === undefined || !(innerArgs instanceof PickleTuple))
-        throw machine.invalid('a malformed tensor');
-      target = inner;
-      given = innerArgs.items;
-    }
-    if (!(target instanceof PickleGlobal)) throw machine.invalid('a call of something that is no function');
-    const known = CALLS.get(target.qualified);
-    if (known !== undefined) return known(given, machine);
-    this.calls.push({
-      name: target.qualified,
-      label: machine.reader.label,
-      position: machine.reader.position,
-    });
-    return new PickleObject(target, given);
-  }
-
-  persistent(id: PickleValue, machine: PickleMachine): PickleValue {
-    return this.#persistent(id, machine);
-  }
-
-  build(target: PickleValue, state: PickleValue, machine: PickleMachine): boolean {
-    // A parameter's or subclass's attributes do not change its values.
-    if (target instanceof TensorRecord || target instanceof RefusedTensor) return true;
-    if (target instanceof NumpyDType) return buildNumpyDType(target, state);
-    if (!(target instanceof NumpyArray) || !(state instanceof PickleTuple)) return false;
-    const [, shape, type, fortran, bytes] = state.items;
-    fillNumpyArray(target, shape, type, fortran === true, bytes, (message) => machine.invalid(message));
-    return true;
-  }
-
-  /** One finding for the calls that were recorded and not run; empty without any. */
-  findings(label: string): Finding[] {
-    const names = [...new Set(this.calls.map((call) => call.name))];
-    if (names.length === 0) return [];
-    const shown = names.slice(0, 5).map(textOf).join(', ');
-    return [
-      {
-        level: 'warning',
-        rule: 'unknown-call',
-        message: `the pickle calls ${names.length} functions that are not on the allow-list (${shown}); none was run`,
-        at: { file: label },
-      },
-    ];
-  }
-
-  /** Refuses the file when an unknown function was to be called. @throws OrthoError checkpoint/refused-global */
-  refuseCalls(): void {
-    const [first] = this.calls;
-    if (first === undefined) return;
-    throw new OrthoError(
-      'checkpoint/refused-global',
-      `${first.label}: the pickle calls ${JSON.stringify(textOf(first.name))} (byte ${first.position}), which is not on the allow-list`,
-      {
-        hint: 'nothing of it was run; load it in Python only if you trust it, and save its state_dict() alone',
-      },
-    );
-  }
-}
+/** Whether the meaning of a global as data is known. */
+export const isDataGlobal = (value: PickleGlobal): boolean =>
+  CALLS.has(value.qualified) || NAMES.has(value.qualified) || storageKindOf(value) !== undefined;

@@ -9,9 +9,10 @@ import { type FileSource, SliceSource } from '../core/source.ts';
 import { type PickleMachine, unpickle } from './pickle.ts';
 import { PickleReader } from './pickle-reader.ts';
 import { PickleDict, PickleGlobal, PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
-import type { WeightFile } from './state-dict.ts';
+import type { OpenOptions, WeightFile } from './state-dict.ts';
 import { contentOf } from './torch-content.ts';
-import { storageKindOf, TorchHost } from './torch-globals.ts';
+import { storageKindOf } from './torch-globals.ts';
+import { TorchHost } from './torch-host.ts';
 import { StorageRecord } from './torch-tensor.ts';
 
 /** The integer that the first pickle holds, and its ten bytes. */
@@ -146,10 +147,10 @@ const checkSystem = (info: PickleValue, label: string): void => {
  * Opens a legacy checkpoint.
  * @throws OrthoError checkpoint/invalid, checkpoint/refused-global, checkpoint/unsupported, file/limit
  */
-export const openTorchLegacy = (source: FileSource): WeightFile => {
+export const openTorchLegacy = (source: FileSource, options: OpenOptions = {}): WeightFile => {
   const label = source.path;
   const storages = new LegacyStorages();
-  const host = new TorchHost((id, machine) => storages.resolve(id, machine));
+  const host = new TorchHost((id, machine) => storages.resolve(id, machine), options);
   let position = 0;
   const next = (what: string): PickleValue => {
     const end = Math.min(source.size, position + MAX_PICKLE);
@@ -186,7 +187,7 @@ export const openTorchLegacy = (source: FileSource): WeightFile => {
   return {
     format: 'torch-legacy',
     stateDicts: content.stateDicts,
-    globals: [...host.globals].sort(),
+    globals: host.globals(),
     metadata: content.metadata,
     findings,
     close: () => source.close(),

@@ -9,9 +9,10 @@ import { type FileSource, SliceSource } from '../core/source.ts';
 import { type PickleMachine, unpickle } from './pickle.ts';
 import { PickleReader } from './pickle-reader.ts';
 import { PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
-import type { WeightFile } from './state-dict.ts';
+import type { OpenOptions, WeightFile } from './state-dict.ts';
 import { contentOf } from './torch-content.ts';
-import { storageKindOf, TorchHost } from './torch-globals.ts';
+import { storageKindOf } from './torch-globals.ts';
+import { TorchHost } from './torch-host.ts';
 import { StorageRecord } from './torch-tensor.ts';
 import { hasRightChecksum, type ZipArchive, type ZipEntry } from './zip.ts';
 
@@ -175,7 +176,11 @@ const integrityOf = (archive: ZipArchive, label: string): Finding[] => {
  * Opens a zip checkpoint whose directory was read already.
  * @throws OrthoError checkpoint/invalid, checkpoint/refused-global, checkpoint/unsupported, file/limit
  */
-export const openTorchZip = (source: FileSource, archive: ZipArchive): WeightFile => {
+export const openTorchZip = (
+  source: FileSource,
+  archive: ZipArchive,
+  options: OpenOptions = {},
+): WeightFile => {
   const label = source.path;
   const root = rootOf(archive, label);
   const pickle = archive.entries.get(`${root}data.pkl`);
@@ -186,7 +191,7 @@ export const openTorchZip = (source: FileSource, archive: ZipArchive): WeightFil
   }
   checkPickle(pickle, label);
   const storages = new Storages(archive, root, label, isBigEndian(archive, root, label));
-  const host = new TorchHost((id, machine) => storages.resolve(id, machine));
+  const host = new TorchHost((id, machine) => storages.resolve(id, machine), options);
   const reader = new PickleReader(pickle.data, `${label}: data.pkl`);
   const object = unpickle(reader, host);
   if (reader.position !== pickle.size)
@@ -196,7 +201,7 @@ export const openTorchZip = (source: FileSource, archive: ZipArchive): WeightFil
   return {
     format: 'torch-zip',
     stateDicts: content.stateDicts,
-    globals: [...host.globals].sort(),
+    globals: host.globals(),
     metadata: content.metadata,
     findings: [...storages.findings, ...content.findings, ...host.findings(label)],
     checkIntegrity: () => integrityOf(archive, label),

@@ -141,7 +141,7 @@ describe('what a checkpoint says beside its tensors', () => {
         date: '2024-01-02T00:00:00',
       });
       expect(metadata.has('state_dict')).toBe(false);
-      expect(globals).toContain('argparse.Namespace');
+      expect(globals).toContainEqual({ name: 'argparse.Namespace', kind: 'data', calls: 1 });
       expect(findings).toEqual([]);
     });
   });
@@ -178,7 +178,11 @@ describe('what a checkpoint says beside its tensors', () => {
       expect(dict?.tensors.size).toBe(30);
       expect([...dict!.tensors.keys()].every((key) => key.startsWith('module.'))).toBe(true);
       expect(dict?.tensors.has('module.bn.num_batches_tracked')).toBe(true);
-      expect(globals).toContain('torch.nn.parallel.data_parallel.DataParallel');
+      expect(globals).toContainEqual({
+        name: 'torch.nn.parallel.data_parallel.DataParallel',
+        kind: 'opaque',
+        calls: 1,
+      });
     });
   });
 });

@@ -182,7 +182,7 @@ describe('calls of unknown functions', () => {
     const object = dict({ config, state_dict: dict({ w: tensor(storage('0', 1), [1], [1]) }) });
     const file = openWeights(checkpointFile(object, { 0: floats(1) }));
     expect(file.metadata.get('config')).toEqual({ class: 'my.Config', width: 3 });
-    expect(file.globals).toContain('my.Config');
+    expect(file.globals.map(({ name, kind }) => [name, kind])).toContainEqual(['my.Config', 'opaque']);
     file.close();
   });
 });

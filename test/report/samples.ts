@@ -50,7 +50,11 @@ const inspectWeights: InspectWeightsData = {
   parameters: 433,
   bytes: 1736,
   stateDicts: [{ path: 'state_dict', tensors: 3 }],
-  globals: ['collections.OrderedDict', 'torch._utils._rebuild_tensor_v2'],
+  globals: [
+    { name: 'collections.OrderedDict', kind: 'data', calls: 2 },
+    { name: 'my.Config', kind: 'opaque', calls: 1 },
+    { name: 'os.system', kind: 'dangerous', calls: 1, first: { pickle: 'a.pth: data.pkl', byte: 120 } },
+  ],
   metadata: { epoch: 80, best_acc: 0.9213, args: { lr: 0.1 } },
   architecture: null,
   subnormals: { tensors: 0, elements: 0 },

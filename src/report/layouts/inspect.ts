@@ -66,6 +66,9 @@ const onnxBlocks = (data: InspectOnnxData): Block[] => {
 const inline = (value: unknown): string =>
   typeof value === 'object' && value !== null ? printable(JSON.stringify(value)) : formatScalar(value);
 
+const formatGlobal = ({ name, kind }: InspectWeightsData['globals'][number]): string =>
+  kind === 'data' ? printable(name) : `${printable(name)} (${kind})`;
+
 const weightBlocks = (data: InspectWeightsData): Block[] => {
   const metadata = Object.entries(data.metadata);
   const hasShared = data.tensors.some(({ sharedWith }) => sharedWith !== undefined);
@@ -83,7 +86,7 @@ const weightBlocks = (data: InspectWeightsData): Block[] => {
       ),
       ['subnormals', formatElements(data.subnormals)],
       ['non-finite', formatElements(data.nonFinite)],
-      ...optional('globals', data.globals.map(printable).join(', ')),
+      ...optional('globals', data.globals.map(formatGlobal).join(', ')),
     ]),
     ...(metadata.length === 0
       ? []

@@ -30,6 +30,7 @@ export const WEIGHT_FORMATS = [
   'torch-tar',
   'torchscript',
   'pt2',
+  'torch-dcp',
   'safetensors',
   'npz',
   'npy',
@@ -51,8 +52,18 @@ export const inspectWeights = z.object({
   /** Bytes of all tensors, shared ones once. */
   bytes: count,
   stateDicts: z.array(z.object({ path: z.string(), tensors: count })),
-  /** Python globals that the file names. */
-  globals: z.array(z.string()),
+  /** Python globals that the pickles of the file name, by name. */
+  globals: z.array(
+    z.object({
+      name: z.string(),
+      /** data: known and harmless. opaque: unknown, kept as a record. dangerous: no weights need it. */
+      kind: z.enum(['data', 'opaque', 'dangerous']),
+      /** How often the pickles want to call it. */
+      calls: count,
+      /** Where a dangerous one is first named. */
+      first: z.object({ pickle: z.string(), byte: count }).optional(),
+    }),
+  ),
   /** Plain values beside the tensors (epoch, best_acc…). */
   metadata: z.record(z.string(), z.unknown()),
   /** The registered architecture that fits the keys best. */
