@@ -27,6 +27,8 @@ export interface RemapOptions {
   readonly addPrefix?: string | undefined;
   /** Float tensors are cast to this type; integers and booleans stay as they are. */
   readonly dtype?: FloatDType | undefined;
+  /** New keys that may be left out where their tensors cannot be read; none when not given. */
+  readonly mayLack?: (key: string) => boolean;
 }
 
 export interface RemapResult {
@@ -99,18 +101,40 @@ const castFloat = (key: string, tensor: WeightTensor, dtype: FloatDType, tally: 
 };
 
 /**
+ * A tensor that the file names but that has no values here must not get lost in silence: it stops the job unless its key
+ * is left out on purpose. Gives the keys that are.
+ */
+const dropRefused = ({ refused }: StateDict, rules: Rules, { mayLack }: RemapOptions): string[] => {
+  const dropped: string[] = [];
+  const kept: string[] = [];
+  for (const key of refused?.keys() ?? []) {
+    if (rules.keeps(key) && mayLack?.(rules.newKey(key)) !== true) kept.push(key);
+    else dropped.push(key);
+  }
+  const [first] = kept;
+  if (first === undefined) return dropped;
+  const { what = '', hint = '' } = refused?.get(first) ?? {};
+  const others = kept.length > 1 ? ` (and ${kept.length - 1} more that cannot be read)` : '';
+  throw new OrthoError('checkpoint/unsupported', `"${first}" is ${what}${others}`, {
+    hint: `${hint}; or leave it out (remap --drop, convert --allow-unexpected)`,
+    at: { key: first },
+  });
+};
+
+/**
  * The tensors under their new keys.
  * @throws OrthoError weights/key-collision when two keys get the same name, or a name is empty; dtype/unsupported for casts of
- *   8-bit floats
+ *   8-bit floats; checkpoint/unsupported for a kept key whose tensor cannot be read
  */
-export const remap = ({ tensors: given }: StateDict, options: RemapOptions): RemapResult => {
+export const remap = (dict: StateDict, options: RemapOptions): RemapResult => {
+  const { tensors: given } = dict;
   const rules = new Rules(options);
   const tensors = new Map<string, WeightTensor>();
   const origins = new Map<string, string>();
   const owners = new Map<string, string>();
   const casts = new Map<string, CastTally>();
   const renamed: { from: string; to: string }[] = [];
-  const dropped: string[] = [];
+  const dropped: string[] = dropRefused(dict, rules, options);
   for (const [key, tensor] of given) {
     if (!rules.keeps(key)) {
       dropped.push(key);

@@ -20,6 +20,7 @@ import { type KeyLeniency, keyFaults, keyNotes } from '../convert/key-findings.t
 import { loadArchitecture } from '../convert/load-architecture.ts';
 import { checkOpset, DEFAULT_OPSET, irVersionFor } from '../convert/opset.ts';
 import { remap } from '../convert/remap.ts';
+import { globMatcher } from '../core/glob.ts';
 import { type JobIo, silentIo } from '../core/job-io.ts';
 import { createReport, type Finding, type Report, type Subject } from '../core/report.ts';
 import { chunksOf } from '../core/source.ts';
@@ -80,7 +81,8 @@ const renameKeys = (dict: StateDict, options: ConvertOptions, findings: Finding[
   const usual = isTwice ? [DATA_PARALLEL, DATA_PARALLEL] : [DATA_PARALLEL];
   const prefixes = stripPrefix === undefined ? usual : stripPrefix === false ? [] : [stripPrefix];
   const prefix = prefixes.join('');
-  const { tensors, unused } = remap(dict, { stripPrefix: prefixes, rename });
+  const mayLack = globMatcher([...(options.allowMissing ?? []), ...(options.allowUnexpected ?? [])]);
+  const { tensors, unused } = remap(dict, { stripPrefix: prefixes, rename, mayLack });
   const count = prefix === '' ? 0 : keys.filter((key) => key.startsWith(prefix)).length;
   if (count > 0) {
     findings.push({
