@@ -38,10 +38,11 @@ const MAX_MODULES = 100_000;
 /** Letters of all keys of one module together. */
 const MAX_KEY_LETTERS = 16 * 1024 * 1024;
 
-type TensorLike = TensorRecord | RefusedTensor | NumpyArray;
-const isTensor = (value: PickleValue | undefined): value is TensorLike =>
+export type TensorLike = TensorRecord | RefusedTensor | NumpyArray;
+export const isTensor = (value: PickleValue | undefined): value is TensorLike =>
   value instanceof TensorRecord || value instanceof RefusedTensor || value instanceof NumpyArray;
 
+/** Tensors that form a state dict, and where. */
 interface Found {
   readonly path: string;
   readonly entries: ReadonlyMap<string, TensorLike>;
@@ -222,7 +223,7 @@ const rankOf = (path: string): number => {
 };
 
 /** Tensors with their aliases named; refused ones become findings and are left out. */
-const toStateDict = ({ path, entries }: Found, label: string, findings: Finding[]): StateDict => {
+export const toStateDict = ({ path, entries }: Found, label: string, findings: Finding[]): StateDict => {
   const tensors = new Map<string, WeightTensor>();
   const views = new Map<string | NumpyArray, string>();
   for (const [key, value] of entries) {

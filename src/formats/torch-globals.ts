@@ -142,6 +142,14 @@ const BUILTIN_CALLS: [string, Call][] = ['builtins', '__builtin__'].flatMap((mod
   [`${module}.slice`, inert(module, 'slice')],
   [`${module}.range`, inert(module, 'range')],
 ]);
+/** TorchScript's typed lists, and values whose static type is written beside them. */
+const SCRIPT_CALLS: [string, Call][] = [
+  ...['intlist', 'tensorlist', 'doublelist', 'boollist'].map((name): [string, Call] => [
+    `torch.jit._pickle.build_${name}`,
+    ([from = null], m) => [...itemsOf(from, m)],
+  ]),
+  ['torch.jit._pickle.restore_type_tag', ([value = null]) => value],
+];
 const PATH_CLASSES = ['Path', 'PosixPath', 'PurePath', 'PurePosixPath', 'WindowsPath', 'PureWindowsPath'];
 const PATH_CALLS: [string, Call][] = ['pathlib', 'pathlib._local'].flatMap((module) =>
   PATH_CLASSES.map((name): [string, Call] => [
@@ -206,6 +214,7 @@ export const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
   ...NUMPY_CALLS,
   ...BUILTIN_CALLS,
   ...PATH_CALLS,
+  ...SCRIPT_CALLS,
   ...INERT_CALLS,
 ]);
 

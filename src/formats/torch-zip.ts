@@ -2,186 +2,23 @@
  * PyTorch's zip checkpoints (torch.save since 1.6): one root folder with `data.pkl`, one record a storage under
  * `data/`, optionally `byteorder`. Opening reads the directory and the pickle; storages stay in the file.
  */
-import { crc32 } from '../core/crc32.ts';
 import { OrthoError } from '../core/errors.ts';
-import type { Finding } from '../core/report.ts';
-import { type FileSource, SliceSource } from '../core/source.ts';
-import { type PickleMachine, unpickle } from './pickle.ts';
-import { PickleReader } from './pickle-reader.ts';
-import { PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
+import type { FileSource } from '../core/source.ts';
 import type { OpenOptions, WeightFile } from './state-dict.ts';
+import { ArchiveStorages, integrityOf, isBigEndian, readPickle, rootOf } from './torch-archive.ts';
 import { contentOf } from './torch-content.ts';
-import { storageKindOf } from './torch-globals.ts';
 import { TorchHost } from './torch-host.ts';
-import { StorageRecord } from './torch-tensor.ts';
-import { hasRightChecksum, type ZipArchive, type ZipEntry } from './zip.ts';
-
-/** Bytes of data.pkl; real ones have a few hundred bytes a tensor. */
-const MAX_PICKLE = 64 * 1024 * 1024;
-/** A deflated storage lives in memory once it is read; PyTorch itself never deflates storages. */
-const MAX_INFLATED_STORAGE = 16 * 1024 * 1024;
-const MAX_STORAGE_RATIO = 100;
-const STORAGE_KEY = /^[A-Za-z0-9_.-]{1,256}$/;
-
-const rootOf = (archive: ZipArchive, label: string): string => {
-  const roots = new Set([...archive.entries.keys()].map((name) => name.slice(0, name.indexOf('/') + 1)));
-  const [root = '', ...others] = roots;
-  if (others.length > 0 || root === '') {
-    throw new OrthoError(
-      'checkpoint/invalid',
-      `${label}: the archive has ${roots.size} root folders, not one`,
-      {
-        hint: 'a PyTorch checkpoint keeps everything in one folder; the archive was repacked or is something else',
-      },
-    );
-  }
-  return root;
-};
-
-/** The storages of one archive, by key. */
-class Storages {
-  readonly findings: Finding[] = [];
-  readonly #records = new Map<string, StorageRecord>();
-  readonly #archive: ZipArchive;
-  readonly #root: string;
-  readonly #label: string;
-  readonly #bigEndian: boolean;
-
-  constructor(archive: ZipArchive, root: string, label: string, bigEndian: boolean) {
-    this.#archive = archive;
-    this.#root = root;
-    this.#label = label;
-    this.#bigEndian = bigEndian;
-  }
-
-  /** Answers `('storage', class, key, location, elements)`. */
-  resolve(id: PickleValue, machine: PickleMachine): StorageRecord {
-    const items = id instanceof PickleTuple ? id.items : [];
-    const [tag, type, key, , elements] = items;
-    if (tag !== 'storage' || items.length < 5) throw machine.invalid('a persistent id that is no storage');
-    const kind = storageKindOf(type);
-    if (kind === undefined) throw machine.invalid('a storage of an unknown class');
-    if (typeof key !== 'string' || !STORAGE_KEY.test(key)) {
-      throw machine.invalid(`a storage with the key ${JSON.stringify(textOf(key))}`);
-    }
-    if (typeof elements !== 'number' || !Number.isSafeInteger(elements * kind.bytes) || elements < 0) {
-      throw machine.invalid(`storage "${key}" of ${textOf(elements)} elements`);
-    }
-    const known = this.#records.get(key);
-    if (known !== undefined) {
-      if (known.kind === kind && known.elements === elements) return known;
-      throw machine.invalid(
-        `storage "${key}" is ${elements} elements of ${kind.name} here and ${known.elements} of ${known.kind.name} elsewhere`,
-      );
-    }
-    machine.charge(200);
-    const record = this.#open(
-      key,
-      kind.bytes * elements,
-      (data) => new StorageRecord(key, kind, elements, this.#bigEndian, data),
-      machine,
-    );
-    this.#records.set(key, record);
-    return record;
-  }
-
-  #open(
-    key: string,
-    bytes: number,
-    make: (data: SliceSource) => StorageRecord,
-    machine: PickleMachine,
-  ): StorageRecord {
-    const name = `${this.#root}data/${key}`;
-    const entry = this.#archive.entries.get(name);
-    if (entry === undefined) throw machine.invalid(`the archive has no "${name}"`);
-    if (
-      entry.isDeflated &&
-      entry.size > MAX_INFLATED_STORAGE &&
-      entry.size > entry.compressedSize * MAX_STORAGE_RATIO
-    ) {
-      throw new OrthoError(
-        'file/limit',
-        `${this.#label}: "${name}" inflates from ${entry.compressedSize} to ${entry.size} bytes`,
-        {
-          hint: 'PyTorch does not compress storages; the file is hostile or was repacked',
-        },
-      );
-    }
-    if (entry.size < bytes) {
-      throw machine.invalid(`"${name}" has ${entry.size} bytes, its storage needs ${bytes}`);
-    }
-    if (entry.size > bytes) {
-      this.findings.push({
-        level: 'warning',
-        rule: 'long-record',
-        message: `"${name}" has ${entry.size} bytes, its storage needs ${bytes}; the rest is ignored`,
-        at: { file: this.#label },
-      });
-    }
-    return make(new SliceSource(entry.data, 0, bytes));
-  }
-}
-
-const isBigEndian = (archive: ZipArchive, root: string, label: string): boolean => {
-  const entry = archive.entries.get(`${root}byteorder`);
-  if (entry === undefined) return false;
-  const text = entry.size > 16 ? '' : Buffer.from(entry.data.read(0, entry.size)).toString('latin1');
-  if (text === 'little' || text === 'big') return text === 'big';
-  throw new OrthoError(
-    'checkpoint/invalid',
-    `${label}: byteorder is ${JSON.stringify(text)}, not "little" or "big"`,
-  );
-};
-
-const checkPickle = (entry: ZipEntry, label: string): void => {
-  if (entry.size > MAX_PICKLE) {
-    throw new OrthoError('file/limit', `${label}: data.pkl has ${entry.size} bytes (at most ${MAX_PICKLE})`);
-  }
-  // A writer that was told not to compute checksums leaves 0.
-  if (entry.crc32 === 0 || crc32(entry.data.read(0, entry.size)) === entry.crc32) return;
-  throw new OrthoError(
-    'checkpoint/invalid',
-    `${label}: data.pkl does not have the checksum that the archive states`,
-    {
-      hint: 'the file was damaged after it was written; copy it again',
-    },
-  );
-};
-
-/** Wrong checksums of the records, when all are read. Files written without checksums, or without data, are reported once. */
-const integrityOf = (archive: ZipArchive, label: string): Finding[] => {
-  const wrong = [...archive.entries.values()].filter((entry) => !hasRightChecksum(entry));
-  const absent = wrong.filter((entry) => entry.crc32 === 0);
-  const findings: Finding[] = wrong
-    .filter((entry) => entry.crc32 !== 0)
-    .map((entry) => ({
-      level: 'warning',
-      rule: 'checksum-mismatch',
-      message: `"${entry.name}" does not have the checksum that the archive states`,
-      hint: 'the bytes were changed, damaged, or never written (torch.serialization.skip_data)',
-      at: { file: label },
-    }));
-  if (absent.length > 0) {
-    findings.push({
-      level: 'note',
-      rule: 'no-checksums',
-      message: `${absent.length} records carry no checksum, so damage to them cannot be seen`,
-      at: { file: label },
-    });
-  }
-  return findings;
-};
+import type { ZipArchive } from './zip.ts';
 
 /**
- * Opens a zip checkpoint whose directory was read already.
+ * Reads a zip checkpoint, which may itself lie inside another archive.
  * @throws OrthoError checkpoint/invalid, checkpoint/refused-global, checkpoint/unsupported, file/limit
  */
-export const openTorchZip = (
-  source: FileSource,
+export const readTorchZip = (
   archive: ZipArchive,
+  label: string,
   options: OpenOptions = {},
-): WeightFile => {
-  const label = source.path;
+): Omit<WeightFile, 'close'> => {
   const root = rootOf(archive, label);
   const pickle = archive.entries.get(`${root}data.pkl`);
   if (pickle === undefined) {
@@ -189,14 +26,9 @@ export const openTorchZip = (
       hint: 'PyTorch checkpoints have one; this archive is something else or was cut',
     });
   }
-  checkPickle(pickle, label);
-  const storages = new Storages(archive, root, label, isBigEndian(archive, root, label));
+  const storages = new ArchiveStorages(archive, `${root}data/`, label, isBigEndian(archive, root, label));
   const host = new TorchHost((id, machine) => storages.resolve(id, machine), options);
-  const reader = new PickleReader(pickle.data, `${label}: data.pkl`);
-  const object = unpickle(reader, host);
-  if (reader.position !== pickle.size)
-    throw reader.invalid(`${pickle.size - reader.position} bytes after the pickle`);
-  const content = contentOf(object, label);
+  const content = contentOf(readPickle(pickle, root, label, host), label);
   if (!content.hasModule) host.refuseCalls();
   return {
     format: 'torch-zip',
@@ -205,6 +37,12 @@ export const openTorchZip = (
     metadata: content.metadata,
     findings: [...storages.findings, ...content.findings, ...host.findings(label)],
     checkIntegrity: () => integrityOf(archive, label),
-    close: () => source.close(),
   };
 };
+
+/** Opens a zip checkpoint whose directory was read already; throws as readTorchZip does. */
+export const openTorchZip = (
+  source: FileSource,
+  archive: ZipArchive,
+  options: OpenOptions = {},
+): WeightFile => ({ ...readTorchZip(archive, source.path, options), close: () => source.close() });

@@ -64,7 +64,7 @@ const LIMITS: readonly (readonly [file: string, constant: string, what: string])
   ['src/formats/pickle.ts', 'MAX_MARKS', 'open marks of the pickle machine'],
   ['src/formats/pickle.ts', 'MAX_LONG', 'bytes of an integer in a pickle'],
   ['src/formats/pickle.ts', 'MAX_NAME', 'characters of a global name in a pickle'],
-  ['src/formats/torch-zip.ts', 'MAX_PICKLE', 'bytes of the pickle of a checkpoint'],
+  ['src/formats/torch-archive.ts', 'MAX_PICKLE', 'bytes of the pickle of a checkpoint'],
   ['src/formats/zip.ts', 'MAX_ENTRIES', 'entries of a zip archive'],
   ['src/formats/zip.ts', 'MAX_INFLATED', 'bytes of a compressed zip entry once inflated'],
   ['src/formats/safetensors.ts', 'MAX_HEADER', 'bytes of a safetensors header'],

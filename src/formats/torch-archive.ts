@@ -1,0 +1,191 @@
+/**
+ * What PyTorch's zip archives have in common (torch.save, TorchScript, torch.export): one root folder, storages as
+ * records of a folder, pickles, `byteorder`, checksums.
+ */
+import { crc32 } from '../core/crc32.ts';
+import { OrthoError } from '../core/errors.ts';
+import type { Finding } from '../core/report.ts';
+import { SliceSource } from '../core/source.ts';
+import { type PickleHost, type PickleMachine, unpickle } from './pickle.ts';
+import { PickleReader } from './pickle-reader.ts';
+import { PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
+import { storageKindOf } from './torch-globals.ts';
+import { StorageRecord } from './torch-tensor.ts';
+import { hasRightChecksum, type ZipArchive, type ZipEntry } from './zip.ts';
+
+/** Bytes of data.pkl; real ones have a few hundred bytes a tensor. */
+const MAX_PICKLE = 64 * 1024 * 1024;
+/** A deflated storage lives in memory once it is read; PyTorch itself never deflates storages. */
+const MAX_INFLATED_STORAGE = 16 * 1024 * 1024;
+const MAX_STORAGE_RATIO = 100;
+const STORAGE_KEY = /^[A-Za-z0-9_.-]{1,256}$/;
+
+/** The one folder that holds every entry, with its slash. @throws OrthoError checkpoint/invalid */
+export const rootOf = (archive: ZipArchive, label: string): string => {
+  const roots = new Set([...archive.entries.keys()].map((name) => name.slice(0, name.indexOf('/') + 1)));
+  const [root = '', ...others] = roots;
+  if (others.length > 0 || root === '') {
+    throw new OrthoError(
+      'checkpoint/invalid',
+      `${label}: the archive has ${roots.size} root folders, not one`,
+      {
+        hint: 'a PyTorch checkpoint keeps everything in one folder; the archive was repacked or is something else',
+      },
+    );
+  }
+  return root;
+};
+
+/** A deflated record must not grow out of proportion. @throws OrthoError file/limit */
+export const checkInflation = (entry: ZipEntry, label: string): void => {
+  if (
+    entry.isDeflated &&
+    entry.size > MAX_INFLATED_STORAGE &&
+    entry.size > entry.compressedSize * MAX_STORAGE_RATIO
+  ) {
+    throw new OrthoError(
+      'file/limit',
+      `${label}: "${entry.name}" inflates from ${entry.compressedSize} to ${entry.size} bytes`,
+      {
+        hint: 'PyTorch does not compress storages; the file is hostile or was repacked',
+      },
+    );
+  }
+};
+
+/** The storages of one folder of an archive, by key. */
+export class ArchiveStorages {
+  readonly findings: Finding[] = [];
+  readonly #records = new Map<string, StorageRecord>();
+  readonly #archive: ZipArchive;
+  readonly #folder: string;
+  readonly #label: string;
+  readonly #bigEndian: boolean;
+
+  /** `folder` ends with a slash. */
+  constructor(archive: ZipArchive, folder: string, label: string, bigEndian: boolean) {
+    this.#archive = archive;
+    this.#folder = folder;
+    this.#label = label;
+    this.#bigEndian = bigEndian;
+  }
+
+  /** Answers `('storage', class, key, location, elements)`. */
+  resolve(id: PickleValue, machine: PickleMachine): StorageRecord {
+    const items = id instanceof PickleTuple ? id.items : [];
+    const [tag, type, key, , elements] = items;
+    if (tag !== 'storage' || items.length < 5) throw machine.invalid('a persistent id that is no storage');
+    const kind = storageKindOf(type);
+    if (kind === undefined) throw machine.invalid('a storage of an unknown class');
+    if (typeof key !== 'string' || !STORAGE_KEY.test(key)) {
+      throw machine.invalid(`a storage with the key ${JSON.stringify(textOf(key))}`);
+    }
+    if (typeof elements !== 'number' || !Number.isSafeInteger(elements * kind.bytes) || elements < 0) {
+      throw machine.invalid(`storage "${key}" of ${textOf(elements)} elements`);
+    }
+    const known = this.#records.get(key);
+    if (known !== undefined) {
+      if (known.kind === kind && known.elements === elements) return known;
+      throw machine.invalid(
+        `storage "${key}" is ${elements} elements of ${kind.name} here and ${known.elements} of ${known.kind.name} elsewhere`,
+      );
+    }
+    machine.charge(200);
+    const record = this.#open(
+      key,
+      kind.bytes * elements,
+      (data) => new StorageRecord(key, kind, elements, this.#bigEndian, data),
+      machine,
+    );
+    this.#records.set(key, record);
+    return record;
+  }
+
+  #open(
+    key: string,
+    bytes: number,
+    make: (data: SliceSource) => StorageRecord,
+    machine: PickleMachine,
+  ): StorageRecord {
+    const name = `${this.#folder}${key}`;
+    const entry = this.#archive.entries.get(name);
+    if (entry === undefined) throw machine.invalid(`the archive has no "${name}"`);
+    checkInflation(entry, this.#label);
+    if (entry.size < bytes) {
+      throw machine.invalid(`"${name}" has ${entry.size} bytes, its storage needs ${bytes}`);
+    }
+    if (entry.size > bytes) {
+      this.findings.push({
+        level: 'warning',
+        rule: 'long-record',
+        message: `"${name}" has ${entry.size} bytes, its storage needs ${bytes}; the rest is ignored`,
+        at: { file: this.#label },
+      });
+    }
+    return make(new SliceSource(entry.data, 0, bytes));
+  }
+}
+
+/** What the archive says of its byte order; little-endian where it is silent. @throws OrthoError checkpoint/invalid */
+export const isBigEndian = (archive: ZipArchive, root: string, label: string): boolean => {
+  const entry = archive.entries.get(`${root}byteorder`);
+  if (entry === undefined) return false;
+  const text = entry.size > 16 ? '' : Buffer.from(entry.data.read(0, entry.size)).toString('latin1');
+  if (text === 'little' || text === 'big') return text === 'big';
+  throw new OrthoError(
+    'checkpoint/invalid',
+    `${label}: byteorder is ${JSON.stringify(text)}, not "little" or "big"`,
+  );
+};
+
+const checkPickle = (entry: ZipEntry, name: string, label: string): void => {
+  if (entry.size > MAX_PICKLE) {
+    throw new OrthoError('file/limit', `${label}: ${name} has ${entry.size} bytes (at most ${MAX_PICKLE})`);
+  }
+  // A writer that was told not to compute checksums leaves 0.
+  if (entry.crc32 === 0 || crc32(entry.data.read(0, entry.size)) === entry.crc32) return;
+  throw new OrthoError(
+    'checkpoint/invalid',
+    `${label}: ${name} does not have the checksum that the archive states`,
+    {
+      hint: 'the file was damaged after it was written; copy it again',
+    },
+  );
+};
+
+/**
+ * The object of one pickle of an archive, which must fill its entry.
+ * @throws OrthoError checkpoint/invalid, checkpoint/refused-global, file/limit
+ */
+export const readPickle = (entry: ZipEntry, root: string, label: string, host: PickleHost): PickleValue => {
+  const name = entry.name.slice(root.length);
+  checkPickle(entry, name, label);
+  const reader = new PickleReader(entry.data, `${label}: ${name}`);
+  const object = unpickle(reader, host);
+  if (reader.position === entry.size) return object;
+  throw reader.invalid(`${entry.size - reader.position} bytes after the pickle`);
+};
+
+/** Wrong checksums of the records, when all are read. Files written without checksums, or without data, are reported once. */
+export const integrityOf = (archive: ZipArchive, label: string): Finding[] => {
+  const wrong = [...archive.entries.values()].filter((entry) => !hasRightChecksum(entry));
+  const absent = wrong.filter((entry) => entry.crc32 === 0);
+  const findings: Finding[] = wrong
+    .filter((entry) => entry.crc32 !== 0)
+    .map((entry) => ({
+      level: 'warning',
+      rule: 'checksum-mismatch',
+      message: `"${entry.name}" does not have the checksum that the archive states`,
+      hint: 'the bytes were changed, damaged, or never written (torch.serialization.skip_data)',
+      at: { file: label },
+    }));
+  if (absent.length > 0) {
+    findings.push({
+      level: 'note',
+      rule: 'no-checksums',
+      message: `${absent.length} records carry no checksum, so damage to them cannot be seen`,
+      at: { file: label },
+    });
+  }
+  return findings;
+};
