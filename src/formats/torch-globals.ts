@@ -45,10 +45,12 @@ const setFrom: Call = ([from], machine) => {
   if (from !== undefined) machine.append(set, itemsOf(from, machine));
   return set;
 };
+/** What is in a list, charged as if it were copied: the same list may be asked for again and again. */
 const itemsOf = (value: PickleValue, machine: PickleMachine): readonly PickleValue[] => {
-  if (Array.isArray(value)) return value as PickleValue[];
-  if (value instanceof PickleTuple || value instanceof PickleSet) return value.items;
-  throw machine.invalid('items from something that is no list');
+  const items = value instanceof PickleTuple || value instanceof PickleSet ? value.items : value;
+  if (!Array.isArray(items)) throw machine.invalid('items from something that is no list');
+  machine.charge(8 * items.length);
+  return items as readonly PickleValue[];
 };
 
 const tensorV2: Call = (
@@ -234,6 +236,10 @@ const NAMES: ReadonlySet<string> = new Set([
   ...['per_tensor_affine', 'per_channel_affine', 'per_channel_affine_float_qparams'].map((x) => `torch.${x}`),
   ...['per_tensor_symmetric', 'per_channel_symmetric'].map((x) => `torch.${x}`),
   ...[...TORCH_DTYPES.keys()].map((name) => `torch.${name}`),
+  // Tensor classes before PyTorch 0.4, e.g. torch.cuda.FloatTensor.
+  ...[...STORAGE_KINDS.keys()].flatMap((name) =>
+    ['torch', 'torch.cuda'].map((module) => `${module}.${name.replace('Storage', 'Tensor')}`),
+  ),
   ...['builtins', '__builtin__'].flatMap((module) =>
     ['object', 'int', 'long', 'float', 'str', 'unicode', 'bool'].map((name) => `${module}.${name}`),
   ),
