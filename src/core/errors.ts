@@ -30,6 +30,10 @@ export const ERROR_CODES = {
   'file/not-found': { exit: EXIT.inputInvalid, summary: 'an input file does not exist or cannot be read' },
   'file/unknown-format': { exit: EXIT.inputInvalid, summary: 'content that is none of the known formats' },
   'file/truncated': { exit: EXIT.inputInvalid, summary: 'a file that ends before its content does' },
+  'file/ambiguous': {
+    exit: EXIT.inputInvalid,
+    summary: 'a folder with several weight files and nothing that says which is meant',
+  },
   'file/limit': { exit: EXIT.inputInvalid, summary: 'a file beyond one of the documented limits' },
 
   'checkpoint/invalid': {

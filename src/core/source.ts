@@ -2,7 +2,7 @@
  * Byte sources: a length and positioned reads. Large weights stay where they are (in a file, in a buffer)
  * until somebody asks for a range; nothing here keeps a copy.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { OrthoError } from './errors.ts';
 
 export interface ByteSource {
@@ -10,6 +10,8 @@ export interface ByteSource {
   readonly size: number;
   /** The path that error messages name, if the bytes come from a file. */
   readonly path: string | undefined;
+  /** All paths, where the bytes come from several files. */
+  readonly paths?: readonly string[];
   /**
    * `length` bytes from `offset`. The result may be a view: callers must not write to it.
    * @throws OrthoError file/truncated when the range does not lie inside the source.
@@ -18,6 +20,10 @@ export interface ByteSource {
   /** Copies `target.length` bytes from `offset` into `target`; throws as `read` does. */
   readInto(target: Uint8Array, offset: number): void;
 }
+
+/** The files that the bytes of a source come from. */
+export const filesOf = ({ path, paths }: ByteSource): readonly string[] =>
+  paths ?? (path === undefined ? [] : [path]);
 
 /** @throws OrthoError file/truncated when the range does not lie inside the source. */
 export const checkRange = (source: ByteSource, offset: number, length: number): void => {
@@ -54,18 +60,66 @@ export class BytesSource implements ByteSource {
   }
 }
 
-/** A source over an open file; every read is a positioned read of fresh bytes. Close it when done. */
+/**
+ * Keeps at most `limit` of its files open, the ones that were read last; the others are opened again when they are
+ * read. For sets of files that may be larger than the number of descriptors a process may have.
+ */
+export class FilePool {
+  readonly #limit: number;
+  readonly #open = new Set<FileSource>();
+
+  constructor(limit = 64) {
+    this.#limit = limit;
+  }
+
+  /** How many files are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Called by a file that is open and about to be read. */
+  touch(file: FileSource): void {
+    this.#open.delete(file);
+    this.#open.add(file);
+    if (this.#open.size <= this.#limit) return;
+    const [oldest] = this.#open;
+    oldest?.park();
+  }
+
+  /** Called by a file that was closed. */
+  forget(file: FileSource): void {
+    this.#open.delete(file);
+  }
+}
+
+/**
+ * A source over an open file; every read is a positioned read of fresh bytes. Close it when done. With a pool it may
+ * be closed between reads; a file that was replaced meanwhile is refused.
+ */
 export class FileSource implements ByteSource {
   readonly path: string;
   readonly size: number;
-  #fd: number;
+  readonly #pool: FilePool | undefined;
+  readonly #identity: string;
+  #fd = -1;
+  #isClosed = false;
 
   /** @throws OrthoError file/not-found when the path is missing, unreadable or not a regular file. */
-  constructor(path: string) {
+  constructor(path: string, pool?: FilePool) {
     this.path = path;
+    this.#pool = pool;
+    const stat = this.#open();
+    this.size = stat.size;
+    this.#identity = identityOf(stat);
+    pool?.touch(this);
+  }
+
+  #open(): Stats {
+    const { path } = this;
+    let fd: number;
     try {
       // Opening a named pipe would wait for a writer; it is refused below. Windows has no such flag.
-      this.#fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code;
       const why = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : String(code);
@@ -75,10 +129,9 @@ export class FileSource implements ByteSource {
         cause,
       });
     }
-    const stat = fstatSync(this.#fd);
+    const stat = fstatSync(fd);
     if (!stat.isFile()) {
-      closeSync(this.#fd);
-      this.#fd = -1;
+      closeSync(fd);
       throw new OrthoError(
         'file/not-found',
         `${path}: ${stat.isDirectory() ? 'a folder' : 'not a regular file'}`,
@@ -88,7 +141,20 @@ export class FileSource implements ByteSource {
         },
       );
     }
-    this.size = stat.size;
+    this.#fd = fd;
+    return stat;
+  }
+
+  /** Sees to it that the file is open, where a pool may have closed it. */
+  #wake(): void {
+    if (this.#pool === undefined || this.#isClosed) return;
+    if (this.#fd < 0 && identityOf(this.#open()) !== this.#identity) {
+      this.close();
+      throw new OrthoError('file/truncated', `${this.path}: the file changed while it was read`, {
+        at: { file: this.path },
+      });
+    }
+    this.#pool.touch(this);
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -101,6 +167,7 @@ export class FileSource implements ByteSource {
 
   readInto(target: Uint8Array, offset: number): void {
     checkRange(this, offset, target.length);
+    this.#wake();
     let done = 0;
     while (done < target.length) {
       const got = readSync(this.#fd, target, done, target.length - done, offset + done);
@@ -113,11 +180,20 @@ export class FileSource implements ByteSource {
     }
   }
 
-  close(): void {
+  /** Closes the file until it is read again; for its pool. */
+  park(): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
+    this.#pool?.forget(this);
+  }
+
+  close(): void {
+    this.park();
+    this.#isClosed = true;
   }
 }
+
+const identityOf = ({ dev, ino, size, mtimeMs }: Stats): string => [dev, ino, size, mtimeMs].join(':');
 
 /** A window of another source: `length` bytes from `offset`. */
 export class SliceSource implements ByteSource {
@@ -134,6 +210,10 @@ export class SliceSource implements ByteSource {
 
   get path(): string | undefined {
     return this.#base.path;
+  }
+
+  get paths(): readonly string[] {
+    return filesOf(this.#base);
   }
 
   read(offset: number, length: number): Uint8Array {

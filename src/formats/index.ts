@@ -1,14 +1,18 @@
 /**
  * The weight formats: each opens a file whose content it recognised. Content decides, never the file's name.
  */
+import { statSync } from 'node:fs';
 import { OrthoError } from '../core/errors.ts';
-import { FileSource } from '../core/source.ts';
+import { type FilePool, FileSource } from '../core/source.ts';
 import { openNpz } from './npz.ts';
 import { openSafetensors } from './safetensors.ts';
+import { openShardIndex } from './shard-index.ts';
 import { sniff, strangerError, torchScriptError } from './sniff.ts';
 import type { OpenOptions, WeightFile } from './state-dict.ts';
 import { openTorchLegacy } from './torch-legacy.ts';
+import { openTorchTar } from './torch-tar.ts';
 import { openTorchZip } from './torch-zip.ts';
+import { openWeightFolder } from './weight-folder.ts';
 import { openZip, type ZipArchive } from './zip.ts';
 
 /** A zip-based format: which archives are its own, and how to open them. */
@@ -24,6 +28,7 @@ export interface FlatFormat {
 /** Formats with a signature of their own. */
 export const WEIGHT_FORMATS = {
   'torch-legacy': { open: openTorchLegacy },
+  'torch-tar': { open: openTorchTar },
   safetensors: { open: openSafetensors },
 } as const satisfies Record<string, FlatFormat>;
 
@@ -70,23 +75,37 @@ const openArchive = (source: FileSource, options: OpenOptions): WeightFile => {
   );
 };
 
-/**
- * Opens a weight file: PyTorch zip and legacy checkpoints, safetensors, npz. Reads its structure only; close it when
- * the tensors are no longer needed. With `describe`, what is refused for safety becomes findings of level error.
- * @throws OrthoError file/not-found, file/unknown-format, file/limit, checkpoint/*, safetensors/invalid, numpy/invalid
- */
-export const openWeights = (path: string, options: OpenOptions = {}): WeightFile => {
-  const source = new FileSource(path);
+const openFile = (path: string, options: OpenOptions, pool?: FilePool): WeightFile => {
+  const source = new FileSource(path, pool);
   try {
     const kind = sniff(source);
     if (kind === 'zip') return openArchive(source, options);
-    if (kind === 'torch-legacy' || kind === 'safetensors') {
+    if (kind === 'torch-legacy' || kind === 'torch-tar' || kind === 'safetensors') {
       const format: FlatFormat = WEIGHT_FORMATS[kind];
       return format.open(source, options);
     }
-    throw strangerError(kind, path);
+    if (kind !== 'shard-index' || pool !== undefined) throw strangerError(kind, path);
   } catch (error) {
     source.close();
     throw error;
   }
+  source.close();
+  return openShardIndex(path, (shard, shared) => openFile(shard, options, shared));
 };
+
+const isFolder = (path: string): boolean => {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false; // opening it says why
+  }
+};
+
+/**
+ * Opens weights: a file of a known format, the index of a set of shards, or a folder that holds one of these. Reads
+ * their structure only; close it when the tensors are no longer needed. With `describe`, what is refused for safety
+ * becomes findings of level error.
+ * @throws OrthoError file/*, checkpoint/*, safetensors/invalid, numpy/invalid
+ */
+export const openWeights = (path: string, options: OpenOptions = {}): WeightFile =>
+  isFolder(path) ? openWeightFolder(path, (file) => openFile(file, options)) : openFile(path, options);

@@ -12,7 +12,15 @@ interface Stranger {
   readonly hint: string;
 }
 
-export type Sniffed = 'zip' | 'torch-legacy' | 'safetensors' | 'npy' | 'onnx' | Stranger;
+export type Sniffed =
+  | 'zip'
+  | 'torch-legacy'
+  | 'torch-tar'
+  | 'safetensors'
+  | 'npy'
+  | 'shard-index'
+  | 'onnx'
+  | Stranger;
 
 const unknown = (what: string, hint: string): Stranger => ({ code: 'file/unknown-format', what, hint });
 const unsupported = (what: string, hint: string): Stranger => ({
@@ -33,7 +41,7 @@ const SIGNATURES: readonly { readonly at: number; readonly bytes: string; readon
     bytes: 'version https://git-lfs',
     kind: unknown('a Git LFS pointer, not the file itself', 'fetch the file with: git lfs pull'),
   },
-  { at: 257, bytes: 'ustar', kind: unsupported('a tar archive', RESAVE) },
+  { at: 257, bytes: 'ustar', kind: 'torch-tar' },
   { at: 0, bytes: 'PYTORCH1', kind: unsupported('a PyTorch 1.0 preview container', RESAVE) },
   {
     at: 0,
@@ -72,7 +80,7 @@ const textKind = (text: string): Stranger | undefined => {
     return unknown('an XML document', 'the download gave an error message; open it in a text editor');
   }
   if (/^[{[]/.test(start) && /^[\t\n\r\x20-\x7e]*$/.test(start)) {
-    return unknown('a JSON document', 'of a sharded checkpoint, give the shards that the index names');
+    return unknown('a JSON document', 'of a sharded checkpoint, give the index (….index.json) or the folder');
   }
   return undefined;
 };
@@ -87,6 +95,13 @@ const looksLikeSafetensors = (source: ByteSource, head: Uint8Array): boolean => 
   const length = new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true);
   return length <= BigInt(source.size - 8) || length < 1n << 40n;
 };
+
+/** The index of a sharded checkpoint: JSON with a `weight_map`, which may follow some metadata. */
+const looksLikeShardIndex = (source: ByteSource, text: string): boolean =>
+  /^\s*\{\s*"/.test(text) &&
+  Buffer.from(source.read(0, Math.min(source.size, 1 << 16)))
+    .toString('latin1')
+    .includes('"weight_map"');
 
 /** What a byte source holds. @throws OrthoError file/unknown-format for an empty file */
 export const sniff = (source: ByteSource, label: string = source.path ?? 'input'): Sniffed => {
@@ -104,6 +119,7 @@ export const sniff = (source: ByteSource, label: string = source.path ?? 'input'
   }
   if (looksLikeSafetensors(source, head)) return 'safetensors';
   if (looksLikeOnnx(head)) return 'onnx';
+  if (looksLikeShardIndex(source, text)) return 'shard-index';
   const described = textKind(text);
   if (described !== undefined) return described;
   if (head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5) {
@@ -114,12 +130,18 @@ export const sniff = (source: ByteSource, label: string = source.path ?? 'input'
 
 /** The error for a file that was recognised but cannot be opened as weights. */
 export const strangerError = (
-  kind: Exclude<Sniffed, 'zip' | 'torch-legacy' | 'safetensors'>,
+  kind: Exclude<Sniffed, 'zip' | 'torch-legacy' | 'torch-tar' | 'safetensors'>,
   label: string,
 ): OrthoError => {
   if (kind === 'onnx') {
     return new OrthoError('file/unknown-format', `${label}: an ONNX model, not a weight file`, {
       hint: 'inspect, optimize, quantize, verify and bench take models; this command takes checkpoints',
+      at: { file: label },
+    });
+  }
+  if (kind === 'shard-index') {
+    return new OrthoError('checkpoint/invalid', `${label}: an index of shards in place of a shard`, {
+      hint: 'an index names files of weights',
       at: { file: label },
     });
   }

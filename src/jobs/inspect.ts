@@ -9,7 +9,7 @@ import { type ByteSource, BytesSource, FileSource } from '../core/source.ts';
 import type { Summary } from '../inspect/summary.ts';
 import type { ModelProto } from '../proto/schema.ts';
 import type { InspectData } from '../report/schemas/inspect.ts';
-import { HASH_LIMIT, sha256Of } from './subject.ts';
+import { HASH_LIMIT, isFolder, sha256Of, subjectOf } from './subject.ts';
 
 export interface InspectOptions {
   /** Run the full checker, over weights too (checksums of their records). */
@@ -25,13 +25,13 @@ export interface InspectOptions {
 /** Files up to this size are read at once. */
 const HELD = 16 << 20;
 
-/** Whether the first bytes are those of a zip archive, a pickle, a tar, an .npy or a safetensors file. */
+/** Whether the first bytes are those of a zip archive, a pickle, a tar, an .npy, a safetensors file or JSON (an index). */
 const looksLikeWeights = (source: ByteSource): boolean => {
   const head = source.read(0, Math.min(source.size, 512));
   const text = Buffer.from(head).toString('latin1');
   if (text.startsWith('PK') || text.startsWith('\x93NUMPY') || text.startsWith('ustar', 257)) return true;
   if (head[0] === 0x80 && head[1]! >= 1 && head[1]! <= 5) return true;
-  return head[8] === 0x7b && head.length >= 10;
+  return (head[8] === 0x7b && head.length >= 10) || /^\s*\{\s*"/.test(text);
 };
 
 const isNamedOnnx = (path: string): boolean => extname(path).toLowerCase() === '.onnx';
@@ -124,13 +124,16 @@ const openSource = (path: string): { readonly source: ByteSource; close(): void 
 };
 
 /**
- * What is in a file. Faults of a model that can be read are findings.
+ * What is in a file, or in a folder of weights. Faults of a model that can be read are findings.
  * @throws OrthoError file/*, model/* and checkpoint/* when nothing of it can be read
  */
 export const inspectFile = async (
   path: string,
   options: InspectOptions = {},
 ): Promise<Report<'inspect', InspectData>> => {
+  if (isFolder(path)) {
+    return createReport('inspect', { subject: subjectOf(path), ...(await inspectWeightFile(path, options)) });
+  }
   const { source, close } = openSource(path);
   try {
     const isHashed = options.hash === true || source.size <= HASH_LIMIT;

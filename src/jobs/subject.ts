@@ -32,7 +32,8 @@ const folderBytes = (folder: string): number => {
   return bytes;
 };
 
-const isFolder = (path: string): boolean => {
+/** Whether there is a folder at this path. */
+export const isFolder = (path: string): boolean => {
   try {
     return statSync(path).isDirectory();
   } catch {
