@@ -87,6 +87,10 @@ export const ERROR_CODES = {
     summary: 'a tensor has another shape than the architecture needs',
   },
   'weights/key-collision': { exit: EXIT.checkFailed, summary: 'two keys would get the same name' },
+  'weights/ambiguous': {
+    exit: EXIT.checkFailed,
+    summary: 'keys that can be mapped in several equally good ways',
+  },
   'verify/case': {
     exit: EXIT.inputInvalid,
     summary: 'a stored case that does not fit the model it is for',
