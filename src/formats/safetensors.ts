@@ -7,34 +7,14 @@ import { byteLengthOf, type DType, dtypeInfo } from '../core/dtype.ts';
 import { OrthoError } from '../core/errors.ts';
 import { type ByteSource, chunksOf, type FileSource, SliceSource } from '../core/source.ts';
 import { elementCount, type Tensor } from '../core/tensor.ts';
+import { dtypeFromSafetensors, SAFETENSORS_TYPES, safetensorsType } from './safetensors-dtype.ts';
 import type { Json, StateDict, WeightFile, WeightTensor } from './state-dict.ts';
+import { parseStrictJson } from './strict-json.ts';
 
 /** 25 MB hold the names of a quarter of a million tensors. */
 const MAX_HEADER = 25_000_000;
-
-const TYPES: readonly [string, DType][] = [
-  ['F64', 'float64'],
-  ['F32', 'float32'],
-  ['F16', 'float16'],
-  ['BF16', 'bfloat16'],
-  ['I64', 'int64'],
-  ['I32', 'int32'],
-  ['I16', 'int16'],
-  ['I8', 'int8'],
-  ['U64', 'uint64'],
-  ['U32', 'uint32'],
-  ['U16', 'uint16'],
-  ['U8', 'uint8'],
-  ['BOOL', 'bool'],
-  ['C64', 'complex64'],
-  ['F8_E4M3', 'float8e4m3fn'],
-  ['F8_E4M3FNUZ', 'float8e4m3fnuz'],
-  ['F8_E5M2', 'float8e5m2'],
-  ['F8_E5M2FNUZ', 'float8e5m2fnuz'],
-  ['F8_E8M0', 'float8e8m0'],
-];
-const TO_DTYPE = new Map(TYPES);
-const FROM_DTYPE = new Map(TYPES.map(([name, dtype]) => [dtype, name]));
+/** The table, its entries, and their lists. */
+const MAX_HEADER_DEPTH = 3;
 
 interface Header {
   readonly tensors: { name: string; dtype: DType; dims: number[]; from: number; to: number }[];
@@ -51,10 +31,10 @@ const isSize = (value: unknown): value is number =>
 const tensorEntry = (name: string, value: unknown, label: string, fail: Fail): Header['tensors'][number] => {
   if (!isRecord(value)) throw fail(`the entry of "${name}" is no object`);
   const { dtype: type, shape, data_offsets: range } = value;
-  const dtype = typeof type === 'string' ? TO_DTYPE.get(type) : undefined;
+  const dtype = typeof type === 'string' ? dtypeFromSafetensors(type) : undefined;
   if (dtype === undefined) {
     throw new OrthoError('dtype/unsupported', `${label}: "${name}" has type ${JSON.stringify(type)}`, {
-      hint: `known are ${[...TO_DTYPE.keys()].join(', ')}`,
+      hint: `known are ${SAFETENSORS_TYPES.join(', ')}`,
       at: { file: label, key: name },
     });
   }
@@ -66,10 +46,21 @@ const tensorEntry = (name: string, value: unknown, label: string, fail: Fail): H
   const dims = shape as number[];
   const count = dims.includes(0) ? 0 : dims.reduce((product, dim) => product * dim, 1);
   const expected = byteLengthOf(dtype, count);
+  if ((count * dtypeInfo(dtype).bits) % 8 !== 0) {
+    throw fail(`"${name}": ${type} [${dims.join(', ')}] does not end on a byte boundary`);
+  }
   if (!Number.isSafeInteger(expected) || to - from !== expected) {
     throw fail(`"${name}": ${type} [${dims.join(', ')}] needs ${expected} bytes, its range has ${to - from}`);
   }
   return { name, dtype, dims, from, to };
+};
+
+const readMetadata = (value: unknown, metadata: Map<string, Json>, fail: Fail): void => {
+  if (!isRecord(value)) throw fail('__metadata__ is no object');
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== 'string') throw fail(`the entry "${key}" of __metadata__ is no string`);
+    metadata.set(key, text);
+  }
 };
 
 const parseHeader = (source: ByteSource, label: string, fail: Fail): { header: Header; start: number } => {
@@ -80,19 +71,18 @@ const parseHeader = (source: ByteSource, label: string, fail: Fail): { header: H
   if (length > MAX_HEADER) {
     throw new OrthoError('file/limit', `${label}: a header of ${length} bytes (at most ${MAX_HEADER})`);
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(source.read(8, length)));
-  } catch (cause) {
-    throw fail('the header is no UTF-8 JSON', cause);
-  }
+  const bytes = source.read(8, length);
+  if (bytes[0] !== 0x7b) throw fail('the header does not begin with {');
+  const json = parseStrictJson(bytes, MAX_HEADER_DEPTH, (message, cause) =>
+    fail(`the header is not sound: ${message}`, cause),
+  );
   if (!isRecord(json)) throw fail('the header is no JSON object');
   const tensors: Header['tensors'] = [];
   const metadata = new Map<string, Json>();
   for (const [name, value] of Object.entries(json)) {
+    if (/\p{Surrogate}/u.test(name)) throw fail(`the name ${JSON.stringify(name)} is no Unicode text`);
     if (name !== '__metadata__') tensors.push(tensorEntry(name, value, label, fail));
-    else if (!isRecord(value)) throw fail('__metadata__ is no object');
-    else for (const [key, text] of Object.entries(value)) metadata.set(key, String(text));
+    else if (value !== null) readMetadata(value, metadata, fail);
   }
   return { header: { tensors, metadata }, start: 8 + length };
 };
@@ -150,51 +140,89 @@ export const openSafetensors = (source: FileSource): WeightFile => {
   };
 };
 
+/** UTF-8 byte order: that of the code points, which UTF-16 order is not beyond U+FFFF. */
+const compareNames = (a: string, b: string): number => {
+  const length = Math.min(a.length, b.length);
+  let at = 0;
+  while (at < length && a.charCodeAt(at) === b.charCodeAt(at)) at++;
+  if (at === length) return a.length - b.length;
+  const isSurrogate = (code: number): boolean => code >= 0xd800 && code < 0xe000;
+  const x = a.charCodeAt(at);
+  const y = b.charCodeAt(at);
+  if (isSurrogate(x) === isSurrogate(y)) return x - y;
+  return isSurrogate(x) ? 1 : -1;
+};
+
+/** The type of a tensor. @throws OrthoError dtype/unsupported */
+const typeFor = (name: string, { dtype, dims, data }: Tensor): { name: string; rank: number } => {
+  const type = safetensorsType(dtype);
+  if (type === undefined) {
+    throw new OrthoError('dtype/unsupported', `safetensors has no type for ${dtype} ("${name}")`, {
+      hint: 'drop the tensor or cast it in Python',
+      at: { key: name },
+    });
+  }
+  const count = elementCount(dims);
+  if (data.size !== byteLengthOf(dtype, count))
+    throw new OrthoError('internal/bug', `"${name}" has ${data.size} bytes`);
+  if ((count * dtypeInfo(dtype).bits) % 8 !== 0) {
+    throw new OrthoError(
+      'dtype/unsupported',
+      `"${name}": ${dtype} [${dims.join(', ')}] does not end on a byte boundary, as safetensors needs`,
+      { hint: 'pad the tensor', at: { key: name } },
+    );
+  }
+  return type;
+};
+
+/** The length, the JSON table and its padding to a multiple of 8, for tensors in this order. */
+const headerOf = (
+  tensors: readonly { readonly name: string; readonly tensor: Tensor; readonly type: string }[],
+  metadata: ReadonlyMap<string, string>,
+): Uint8Array => {
+  const members: string[] = [];
+  const member = (key: string, value: unknown): void => {
+    members.push(`${JSON.stringify(key)}:${JSON.stringify(value)}`);
+  };
+  if (metadata.size > 0) {
+    member('__metadata__', Object.fromEntries([...metadata].sort(([a], [b]) => compareNames(a, b))));
+  }
+  let at = 0;
+  for (const { name, tensor, type } of tensors) {
+    if (name === '__metadata__') {
+      throw new OrthoError(
+        'weights/key-collision',
+        'a tensor called "__metadata__" cannot be written as safetensors',
+        { hint: 'rename it' },
+      );
+    }
+    member(name, { dtype: type, shape: tensor.dims, data_offsets: [at, at + tensor.data.size] });
+    at += tensor.data.size;
+  }
+  const json = Buffer.from(`{${members.join(',')}}`, 'utf8');
+  const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ');
+  header.writeBigUInt64LE(BigInt(header.length - 8));
+  json.copy(header, 8);
+  return header;
+};
+
 /**
- * The bytes of a safetensors file chunk by chunk: larger elements first, then by name, as the reference writer orders
- * them; the header padded with spaces to a multiple of 8. Each chunk is only valid until the next is asked for.
- * Aliases are written once each, for the format has none.
- * @throws OrthoError dtype/unsupported (complex128, 4-bit types, strings)
+ * The bytes of a safetensors file chunk by chunk, the same that the reference writer gives: tensors by type, the widest
+ * first, then by name; the header padded with spaces to a multiple of 8; metadata sorted by key. Each chunk is only
+ * valid until the next is asked for. Aliases are written once each, for the format has none.
+ * @throws OrthoError dtype/unsupported (complex128, 2- and 4-bit integers, strings, packed tensors that end inside a
+ *   byte), weights/key-collision for a tensor called `__metadata__`
  */
 export function* safetensorsChunks(
   tensors: ReadonlyMap<string, Tensor>,
   metadata: ReadonlyMap<string, string> = new Map(),
 ): Generator<Uint8Array> {
-  const ordered = [...tensors].sort(
-    ([nameA, a], [nameB, b]) =>
-      dtypeInfo(b.dtype).bits - dtypeInfo(a.dtype).bits || (nameA < nameB ? -1 : nameA > nameB ? 1 : 0),
-  );
-  const header: Record<string, unknown> = Object.create(null);
-  if (metadata.size > 0) header.__metadata__ = { ...Object.fromEntries(metadata) };
-  let at = 0;
-  for (const [name, { dtype, dims, data }] of ordered) {
-    const type = FROM_DTYPE.get(dtype);
-    if (type === undefined) {
-      throw new OrthoError('dtype/unsupported', `safetensors has no type for ${dtype} ("${name}")`, {
-        hint: 'drop the tensor or cast it in Python',
-        at: { key: name },
-      });
-    }
-    if (name === '__metadata__') {
-      throw new OrthoError(
-        'weights/key-collision',
-        'a tensor called "__metadata__" cannot be written as safetensors',
-        {
-          hint: 'rename it',
-        },
-      );
-    }
-    if (data.size !== byteLengthOf(dtype, elementCount(dims))) {
-      throw new OrthoError('internal/bug', `"${name}" has ${data.size} bytes`);
-    }
-    header[name] = { dtype: type, shape: dims, data_offsets: [at, at + data.size] };
-    at += data.size;
-  }
-  const json = Buffer.from(JSON.stringify(header), 'utf8');
-  const padded = Buffer.alloc(Math.ceil(json.length / 8) * 8, ' ');
-  json.copy(padded);
-  const prefix = Buffer.alloc(8);
-  prefix.writeBigUInt64LE(BigInt(padded.length));
-  yield Buffer.concat([prefix, padded]);
-  for (const [, tensor] of ordered) yield* chunksOf(tensor.data);
+  const ordered = [...tensors]
+    .map(([name, tensor]) => {
+      const { name: type, rank } = typeFor(name, tensor);
+      return { name, tensor, type, rank };
+    })
+    .sort((a, b) => b.rank - a.rank || compareNames(a.name, b.name));
+  yield headerOf(ordered, metadata);
+  for (const { tensor } of ordered) yield* chunksOf(tensor.data);
 }
