@@ -7,11 +7,12 @@ import { type FilePool, FileSource } from '../core/source.ts';
 import { openNpz } from './npz.ts';
 import { openSafetensors } from './safetensors.ts';
 import { openShardIndex } from './shard-index.ts';
-import { sniff, strangerError, torchScriptError } from './sniff.ts';
+import { sniff, strangerError } from './sniff.ts';
 import type { OpenOptions, WeightFile } from './state-dict.ts';
 import { openTorchLegacy } from './torch-legacy.ts';
 import { openTorchTar } from './torch-tar.ts';
 import { openTorchZip } from './torch-zip.ts';
+import { openTorchScript } from './torchscript.ts';
 import { openWeightFolder } from './weight-folder.ts';
 import { openZip, type ZipArchive } from './zip.ts';
 
@@ -36,9 +37,7 @@ export const WEIGHT_FORMATS = {
 const ZIP_FORMATS = {
   torchscript: {
     matches: (names) => names.some((name) => /^[^/]+\/(constants\.pkl|bytecode\.pkl|code\/)/.test(name)),
-    open: (source) => {
-      throw torchScriptError(source.path);
-    },
+    open: openTorchScript,
   },
   pt2: {
     matches: (names) =>

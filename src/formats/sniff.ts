@@ -30,7 +30,6 @@ const unsupported = (what: string, hint: string): Stranger => ({
 });
 
 const RESAVE = 'load it with PyTorch and save its state_dict() with torch.save (the zip format)';
-const TORCHSCRIPT_HINT = 'save the weights with torch.save(model.state_dict(), ...) and convert those';
 
 /** Signatures at fixed places; the first that fits wins. */
 const SIGNATURES: readonly { readonly at: number; readonly bytes: string; readonly kind: Sniffed }[] = [
@@ -153,10 +152,3 @@ export const strangerError = (
   }
   return new OrthoError(kind.code, `${label}: ${kind.what}`, { hint: kind.hint, at: { file: label } });
 };
-
-/** The hint for TorchScript archives, which share PyTorch's zip layout. */
-export const torchScriptError = (label: string): OrthoError =>
-  new OrthoError('checkpoint/unsupported', `${label}: a TorchScript archive (a program with weights)`, {
-    hint: TORCHSCRIPT_HINT,
-    at: { file: label },
-  });

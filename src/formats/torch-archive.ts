@@ -9,6 +9,7 @@ import { SliceSource } from '../core/source.ts';
 import { type PickleHost, type PickleMachine, unpickle } from './pickle.ts';
 import { PickleReader } from './pickle-reader.ts';
 import { PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
+import type { Json } from './state-dict.ts';
 import { storageKindOf } from './torch-globals.ts';
 import { StorageRecord } from './torch-tensor.ts';
 import { hasRightChecksum, type ZipArchive, type ZipEntry } from './zip.ts';
@@ -188,4 +189,23 @@ export const integrityOf = (archive: ZipArchive, label: string): Finding[] => {
     });
   }
   return findings;
+};
+
+/** Extra files that are listed, and bytes of one whose text is shown. */
+const MAX_EXTRA = 32;
+const MAX_EXTRA_TEXT = 500;
+
+const isText = (text: string): boolean => !/[\ufffd\u0000-\u0008\u000e-\u001f]/.test(text);
+
+/** The files of a folder by name: their text where it is short, else their size; undefined where there are none. */
+export const extraFilesOf = (archive: ZipArchive, folder: string): Json | undefined => {
+  const found = [...archive.entries.values()].filter(({ name }) => name.startsWith(folder));
+  if (found.length === 0) return undefined;
+  const shown: Record<string, Json> = Object.create(null);
+  for (const { name, size, data } of found.slice(0, MAX_EXTRA)) {
+    const text = size > MAX_EXTRA_TEXT ? '\0' : Buffer.from(data.read(0, size)).toString('utf8');
+    shown[name.slice(folder.length)] = isText(text) ? text : `${size} bytes`;
+  }
+  if (found.length > MAX_EXTRA) shown['…'] = `${found.length - MAX_EXTRA} more`;
+  return shown;
 };

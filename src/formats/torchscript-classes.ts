@@ -1,0 +1,73 @@
+/**
+ * Which attributes of a TorchScript class are parameters and buffers, from the class's head in the archive's code:
+ *
+ *   class Conv2d(Module):
+ *     __parameters__ = ["weight", "bias", ]
+ *     __buffers__ = []
+ *
+ * The code is looked at as text, never run. Classes whose source is missing or too long stay unknown.
+ */
+import type { PickleGlobal } from './pickle-values.ts';
+import type { ZipArchive } from './zip.ts';
+
+/** Bytes of one source file, and of all that are read. */
+const MAX_SOURCE = 1024 * 1024;
+const MAX_SOURCES = 32 * 1024 * 1024;
+
+export interface ScriptClass {
+  /** A torch.nn.Module, as opposed to a plain TorchScript class. */
+  readonly isModule: boolean;
+  readonly parameters: ReadonlySet<string>;
+  readonly buffers: ReadonlySet<string>;
+}
+
+/** The string literals of a list, e.g. `"weight", "bias", `. */
+const namesOf = (list: string): Set<string> =>
+  new Set([...list.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, name = '']) => name.replace(/\\(.)/g, '$1')));
+
+const classesOf = (source: string): Map<string, ScriptClass> => {
+  const classes = new Map<string, ScriptClass>();
+  let current: { parameters: Set<string>; buffers: Set<string> } | undefined;
+  for (const line of source.split('\n')) {
+    const [, name, base] = /^class ([^\s(:]+)(?:\(([^\s)]*)\))?:/.exec(line) ?? [];
+    if (name !== undefined) {
+      current = { parameters: new Set(), buffers: new Set() };
+      classes.set(name, { isModule: base === 'Module', ...current });
+      continue;
+    }
+    const [, kind, list = ''] = /^ {2}__(parameters|buffers)__ = \[(.*)\]$/.exec(line) ?? [];
+    if (kind !== 'parameters' && kind !== 'buffers') continue;
+    for (const each of namesOf(list)) current?.[kind].add(each);
+  }
+  return classes;
+};
+
+/** Answers from the source files of one archive, each read when the first of its classes is asked for. */
+export class ScriptClasses {
+  readonly #archive: ZipArchive;
+  readonly #root: string;
+  readonly #files = new Map<string, ReadonlyMap<string, ScriptClass>>();
+  #read = 0;
+
+  constructor(archive: ZipArchive, root: string) {
+    this.#archive = archive;
+    this.#root = root;
+  }
+
+  /** The class, or undefined where the archive's code does not tell. */
+  find({ module, name }: PickleGlobal): ScriptClass | undefined {
+    let classes = this.#files.get(module);
+    if (classes === undefined) {
+      classes = classesOf(this.#source(module));
+      this.#files.set(module, classes);
+    }
+    return classes.get(name);
+  }
+
+  #source(module: string): string {
+    const entry = this.#archive.entries.get(`${this.#root}code/${module.replaceAll('.', '/')}.py`);
+    if (entry === undefined || entry.size > MAX_SOURCE || this.#read + entry.size > MAX_SOURCES) return '';
+    this.#read += entry.size;
+    return Buffer.from(entry.data.read(0, entry.size)).toString('utf8');
+  }
+}
