@@ -7,20 +7,22 @@ import { OrthoError } from '../core/errors.ts';
 import { type JobIo, silentIo } from '../core/job-io.ts';
 import { npzChunks } from '../formats/npz.ts';
 import { safetensorsChunks } from '../formats/safetensors.ts';
-import type { WeightTensor } from '../formats/state-dict.ts';
+import type { WeightFile, WeightTensor } from '../formats/state-dict.ts';
 import { torchZipChunks } from '../formats/torch-zip-write.ts';
 import { writeAtomically } from './output.ts';
 
 type Tensors = ReadonlyMap<string, WeightTensor>;
+type TextMetadata = ReadonlyMap<string, string>;
 
 interface WeightWriter {
   readonly format: 'safetensors' | 'npz' | 'torch-zip';
-  chunks(tensors: Tensors): Generator<Uint8Array>;
+  chunks(tensors: Tensors, metadata: TextMetadata): Generator<Uint8Array>;
 }
 
 const SAFETENSORS: WeightWriter = {
   format: 'safetensors',
-  chunks: (tensors) => safetensorsChunks(tensors, new Map([['format', 'pt']])),
+  // transformers refuses files whose format is not stated.
+  chunks: (tensors, metadata) => safetensorsChunks(tensors, new Map([['format', 'pt'], ...metadata])),
 };
 const NPZ: WeightWriter = { format: 'npz', chunks: npzChunks };
 const TORCH_ZIP: WeightWriter = { format: 'torch-zip', chunks: torchZipChunks };
@@ -48,7 +50,15 @@ export const writerFor = (output: string): WeightWriter => {
   });
 };
 
+/** The metadata of a file that the output keeps: the texts of safetensors in safetensors. */
+export const keptMetadata = (file: WeightFile, output: string): TextMetadata =>
+  file.format === 'safetensors' && writerFor(output).format === 'safetensors'
+    ? new Map([...file.metadata].flatMap(([key, value]) => (typeof value === 'string' ? [[key, value]] : [])))
+    : new Map();
+
 export interface WriteWeightsOptions {
+  /** Texts that go along, where the format has a place for them. */
+  readonly metadata?: TextMetadata;
   readonly force?: boolean;
   readonly io?: JobIo;
 }
@@ -68,14 +78,14 @@ export interface WrittenWeights {
 export const writeWeights = async (
   output: string,
   tensors: Tensors,
-  { force = false, io = silentIo() }: WriteWeightsOptions = {},
+  { force = false, io = silentIo(), metadata = new Map() }: WriteWeightsOptions = {},
 ): Promise<WrittenWeights> => {
   const writer = writerFor(output);
   const total = [...tensors.values()].reduce((sum, { data }) => sum + data.size, 0);
   const written = await writeAtomically(
     output,
     (sink) => {
-      for (const chunk of writer.chunks(tensors)) {
+      for (const chunk of writer.chunks(tensors, metadata)) {
         sink.write(chunk);
         io.progress('writing', total === 0 ? 1 : Math.min(1, sink.bytes / total));
       }

@@ -12,7 +12,7 @@ import type { RemapData } from '../report/schemas/remap.ts';
 import { dataFiles } from './data-files.ts';
 import { checkOutput } from './output.ts';
 import { comparisonFindings, resolveAgainst } from './remap-against.ts';
-import { writerFor, writeWeights } from './remap-output.ts';
+import { keptMetadata, writerFor, writeWeights } from './remap-output.ts';
 import { subjectOf } from './subject.ts';
 
 export interface RemapJobOptions extends RemapOptions {
@@ -33,7 +33,12 @@ const quoted = (keys: readonly string[]): string => {
   return keys.length > 5 ? `${shown.join(', ')} and ${keys.length - 5} more` : shown.join(', ');
 };
 
-const sourceFindings = (file: WeightFile, used: string, result: RemapResult): Finding[] => {
+const sourceFindings = (
+  file: WeightFile,
+  used: string,
+  result: RemapResult,
+  kept: ReadonlyMap<string, string>,
+): Finding[] => {
   const findings: Finding[] = [...file.findings];
   const others = file.stateDicts.map(({ path }) => path).filter((path) => path !== used);
   if (others.length > 0) {
@@ -45,8 +50,11 @@ const sourceFindings = (file: WeightFile, used: string, result: RemapResult): Fi
       hint: '--state-dict PATH takes another one',
     });
   }
-  const beside = [...file.metadata.keys()].filter((key) => !others.includes(key));
-  if (file.format !== 'safetensors' && beside.length > 0) {
+  // What safetensors calls its format is no metadata of the weights.
+  const beside = [...file.metadata.keys()].filter(
+    (key) => !others.includes(key) && !kept.has(key) && !(file.format === 'safetensors' && key === 'format'),
+  );
+  if (beside.length > 0) {
     findings.push({
       level: 'note',
       rule: 'metadata-left',
@@ -97,13 +105,14 @@ export const remapFile = async (options: RemapJobOptions): Promise<Report<'remap
         at: { file: source },
       });
     }
-    const findings = sourceFindings(file, dict.path, result);
+    const metadata = keptMetadata(file, output);
+    const findings = sourceFindings(file, dict.path, result, metadata);
     const target = against === undefined ? undefined : await resolveAgainst(against);
     const comparison = target?.compare(tensors);
     if (target !== undefined && comparison !== undefined)
       findings.push(...comparisonFindings(comparison, target.label));
     if (!findings.some(({ level }) => level === 'error')) {
-      await writeWeights(output, tensors, { force, io });
+      await writeWeights(output, tensors, { force, io, metadata });
       if (options.dtype !== undefined) findings.push(...overflowFindings(result, options.dtype));
     }
     const aliases = [...tensors].flatMap(([key, { sharedWith }]) =>
