@@ -13,6 +13,7 @@
 import { type DType, dtypeInfo } from './dtype.ts';
 import { elementBatches, elementsIn } from './element-reader.ts';
 import { OrthoError } from './errors.ts';
+import { countPatterns, type PatternCounts } from './pattern-counts.ts';
 import type { ByteSource } from './source.ts';
 
 export interface Statistics {
@@ -58,21 +59,23 @@ const LEAST_NORMAL: Partial<Record<DType, number>> = {
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
 class Summary {
+  /** 0 where nothing is subnormal. */
   readonly #leastNormal: number;
+  readonly #leastNormalWord: number;
   /** Finite elements. */
   #count = 0;
   #mean = 0;
   #squares = 0;
-  #min = Number.POSITIVE_INFINITY;
-  #max = Number.NEGATIVE_INFINITY;
+  #min = 0;
+  #max = 0;
   zeros = 0;
   subnormals = 0;
   nans = 0;
   infinities = 0;
 
   constructor(dtype: DType) {
-    // Where nothing is subnormal, only zero is below the least number there is.
-    this.#leastNormal = LEAST_NORMAL[dtype] ?? Number.MIN_VALUE;
+    this.#leastNormal = LEAST_NORMAL[dtype] ?? 0;
+    this.#leastNormalWord = new Int32Array(Float64Array.of(this.#leastNormal).buffer)[1]!;
   }
 
   /** Takes in values; may overwrite them. */
@@ -87,33 +90,48 @@ class Summary {
   /** False, with nothing taken in, when the squares are not finite and it is not certain that the values are. */
   #addBlock(values: Float64Array, from: number, to: number, areFinite: boolean): boolean {
     if (from === to) return true;
-    const shift = this.#count > 0 ? this.#mean : values[from]!;
-    const least = this.#leastNormal;
-    let min = this.#min;
-    let max = this.#max;
+    const isFirst = this.#count === 0;
+    const shift = isFirst ? values[from]! : this.#mean;
+    let min = isFirst ? shift : this.#min;
+    let max = isFirst ? shift : this.#max;
     let sum = 0;
     let squares = 0;
-    let zeros = 0;
-    let subnormals = 0;
+    let leastSize = Number.POSITIVE_INFINITY;
     for (let i = from; i < to; i++) {
       const value = values[i]!;
       const difference = value - shift;
       sum += difference;
       squares += difference * difference;
       if (value < min) min = value;
-      if (value > max) max = value;
-      if (value < least && value > -least) {
-        if (value === 0) zeros++;
-        else subnormals++;
-      }
+      else if (value > max) max = value;
+      const size = Math.abs(value);
+      if (size < leastSize) leastSize = size;
     }
     if (!areFinite && !Number.isFinite(squares)) return false;
     this.#min = min;
     this.#max = max;
-    this.zeros += zeros;
-    this.subnormals += subnormals;
+    if (leastSize === 0 || leastSize < this.#leastNormal) this.#countSmall(values, from, to);
     this.#merge(to - from, shift, sum, squares);
     return true;
+  }
+
+  /**
+   * Without branches, for zeros come in no order: by the upper words, which order sizes as the numbers themselves do.
+   * The least normal number is a power of two, so its lower word is zero.
+   */
+  #countSmall(values: Float64Array, from: number, to: number): void {
+    const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+    const least = this.#leastNormalWord;
+    let zeros = 0;
+    let small = 0;
+    for (let i = from; i < to; i++) {
+      const upper = words[2 * i + 1]! & 0x7fffffff;
+      const any = upper | words[2 * i]!;
+      zeros += ((any | -any) >>> 31) ^ 1;
+      small += (upper - least) >>> 31;
+    }
+    this.zeros += zeros;
+    if (least > 0) this.subnormals += small - zeros;
   }
 
   #merge(count: number, shift: number, sum: number, squares: number): void {
@@ -156,6 +174,50 @@ class Summary {
   }
 }
 
+/** The same from how often each value occurs. */
+const patternStatistics = (dtype: DType, { values, counts }: PatternCounts, count: number): Statistics => {
+  const least = LEAST_NORMAL[dtype] ?? 0;
+  const tally = { zeros: 0, subnormals: 0, nans: 0, infinities: 0 };
+  let finiteCount = 0;
+  let sum = 0;
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < counts.length; i++) {
+    const times = counts[i]!;
+    if (times === 0) continue;
+    const value = values[i]!;
+    if (Number.isNaN(value)) tally.nans += times;
+    else if (!Number.isFinite(value)) tally.infinities += times;
+    else {
+      finiteCount += times;
+      sum += times * value;
+      min = Math.min(min, value);
+      max = Math.max(max, value);
+      if (value === 0) tally.zeros += times;
+      else if (Math.abs(value) < least) tally.subnormals += times;
+    }
+  }
+  if (finiteCount === 0) return { count, min: null, max: null, mean: null, std: null, norm: 0, ...tally };
+  const mean = sum / finiteCount;
+  let deviations = 0;
+  let squares = 0;
+  for (let i = 0; i < counts.length; i++) {
+    const value = values[i]!;
+    if (counts[i] === 0 || !Number.isFinite(value)) continue;
+    deviations += counts[i]! * (value - mean) ** 2;
+    squares += counts[i]! * value * value;
+  }
+  return {
+    count,
+    min,
+    max,
+    mean,
+    std: Math.sqrt(deviations / finiteCount),
+    norm: Math.sqrt(squares),
+    ...tally,
+  };
+};
+
 const countZeroPairs = (values: Float64Array): number => {
   let zeros = 0;
   for (let i = 0; i < values.length; i += 2) if (values[i] === 0 && values[i + 1] === 0) zeros++;
@@ -187,10 +249,46 @@ export const tensorStatistics = (
   count: number = elementsIn(dtype, data),
 ): Statistics => {
   if (dtypeInfo(dtype).kind === 'complex') return complexStatistics(dtype, data, count);
+  const patterns = countPatterns(dtype, data, count);
+  if (patterns !== undefined) return patternStatistics(dtype, patterns, count);
   const summary = new Summary(dtype);
   for (const values of elementBatches(dtype, data, count)) summary.add(values);
   return summary.finish(count);
 };
+
+class Bars implements Histogram {
+  readonly counts: number[];
+  below = 0;
+  above = 0;
+  nonFinite = 0;
+  readonly #min: number;
+  readonly #max: number;
+  readonly #last: number;
+  readonly #start: number;
+  readonly #range: number;
+
+  constructor(bins: number, min: number, max: number) {
+    this.counts = new Array(bins).fill(0);
+    this.#min = min;
+    this.#max = max;
+    this.#last = bins - 1;
+    // Halved, because the range of two doubles need not be a double.
+    this.#start = min / 2;
+    this.#range = max > min ? max / 2 - min / 2 : Number.POSITIVE_INFINITY;
+  }
+
+  add(value: number, times: number): void {
+    if (value >= this.#min && value <= this.#max) {
+      const bin = Math.min(
+        this.#last,
+        Math.floor(((value / 2 - this.#start) / this.#range) * this.counts.length),
+      );
+      this.counts[bin] = this.counts[bin]! + times;
+    } else if (!Number.isFinite(value)) this.nonFinite += times;
+    else if (value < this.#min) this.below += times;
+    else this.above += times;
+  }
+}
 
 /**
  * How the elements spread over `bins` equally wide bins from `min` to `max` (finite, min ≤ max). Where both are the
@@ -208,23 +306,16 @@ export const histogram = (
   if (dtypeInfo(dtype).kind === 'complex') {
     throw new OrthoError('dtype/unsupported', `${dtype} values have no order, so no histogram`);
   }
-  const counts: number[] = new Array(bins).fill(0);
-  let below = 0;
-  let above = 0;
-  let nonFinite = 0;
-  // Halved, because the range of two doubles need not be a double.
-  const start = min / 2;
-  const scale = max > min ? bins / (max / 2 - start) : 0;
-  for (const values of elementBatches(dtype, data, count)) {
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i]!;
-      if (value >= min && value <= max) {
-        const bin = Math.min(bins - 1, Math.floor((value / 2 - start) * scale));
-        counts[bin] = counts[bin]! + 1;
-      } else if (value < min && value !== Number.NEGATIVE_INFINITY) below++;
-      else if (value > max && value !== Number.POSITIVE_INFINITY) above++;
-      else nonFinite++;
+  const bars = new Bars(bins, min, max);
+  const patterns = countPatterns(dtype, data, count);
+  if (patterns !== undefined) {
+    const { values, counts } = patterns;
+    for (let i = 0; i < counts.length; i++) if (counts[i]! > 0) bars.add(values[i]!, counts[i]!);
+  } else {
+    for (const values of elementBatches(dtype, data, count)) {
+      for (let i = 0; i < values.length; i++) bars.add(values[i]!, 1);
     }
   }
+  const { counts, below, above, nonFinite } = bars;
   return { counts, below, above, nonFinite };
 };
