@@ -10,9 +10,7 @@
  *  - a bare tensor, and the tensors of a list, under the names `tensor` and `0`, `1`, ….
  * Optimizer states (dicts with `state` and `param_groups`) are none.
  *
- * Order, best first: ordinary weights before averaged ones (`ema`, `swa`, `teacher` in the path); then the names
- * state_dict, model_state_dict, model, net, network, module, weights, params, and the top level, before other names;
- * then file order.
+ * The order of several is that of state-dict-order.ts.
  */
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
@@ -28,6 +26,8 @@ import {
   textOf,
 } from './pickle-values.ts';
 import type { Json, StateDict, WeightTensor } from './state-dict.ts';
+import { stateDictRank } from './state-dict-order.ts';
+import { storageFindings } from './storage-use.ts';
 import { RefusedTensor, TensorRecord, tensorFromRecord } from './torch-tensor.ts';
 
 /** How deep state dicts are looked for; Lightning and mmcv nest three levels. */
@@ -204,24 +204,6 @@ const holdsStateDict = (value: PickleValue): boolean => {
   return isModule(value) || (entries !== undefined && tensorsOfDict(entries) !== undefined);
 };
 
-const NAMES = [
-  'state_dict',
-  'model_state_dict',
-  'model',
-  'net',
-  'network',
-  'module',
-  'weights',
-  'params',
-  '',
-];
-const rankOf = (path: string): number => {
-  const last = path.slice(path.lastIndexOf('.') + 1);
-  const rank = NAMES.indexOf(last);
-  const isAveraged = /(^|[._])(ema|swa|teacher|averaged?)([._]|$)/i.test(path);
-  return (rank < 0 ? NAMES.length : rank) + (isAveraged ? 100 : 0);
-};
-
 /** Tensors with their aliases named; refused ones become findings and are left out. */
 export const toStateDict = ({ path, entries }: Found, label: string, findings: Finding[]): StateDict => {
   const tensors = new Map<string, WeightTensor>();
@@ -261,12 +243,16 @@ export const contentOf = (root: PickleValue, label: string): TorchContent => {
   const { found, hasModule, claimed } = findAll(root);
   const findings: Finding[] = [];
   const ordered = found
-    .map((each, index) => ({ each, index, rank: rankOf(each.path) }))
+    .map((each, index) => ({ each, index, rank: stateDictRank(each.path) }))
     .sort((a, b) => a.rank - b.rank || a.index - b.index)
     .map(({ each }) => each);
   const stateDicts = ordered
     .map((each) => toStateDict(each, label, findings))
     .filter(({ tensors }) => tensors.size > 0);
+  const records = ordered.flatMap(({ entries }) =>
+    [...entries].flatMap(([key, value]) => (value instanceof TensorRecord ? [[key, value] as const] : [])),
+  );
+  findings.push(...storageFindings(records, label));
   if (stateDicts.length === 0) {
     findings.push({
       level: 'warning',
