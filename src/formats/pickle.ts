@@ -30,12 +30,14 @@ const MAX_NAME = 4096;
 
 /** What a pickle may ask of its surroundings. */
 export interface PickleHost {
-  /** Called for every GLOBAL; throws checkpoint/refused-global for names that are never acceptable. */
+  /** Called for every GLOBAL; may throw checkpoint/refused-global for names that are never acceptable. */
   global(value: PickleGlobal, machine: PickleMachine): PickleValue;
   /** NEWOBJ: an object of a class, as data. */
   create(type: PickleGlobal, args: readonly PickleValue[], machine: PickleMachine): PickleValue;
   /** REDUCE, and OBJ and INST with arguments: the call's result, as data. */
   call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue;
+  /** An opcode that reaches outside the pickle: throws checkpoint/refused-global, or gives a record of it. */
+  refuse(what: string, machine: PickleMachine): PickleValue;
   /** BINPERSID. */
   persistent(id: PickleValue, machine: PickleMachine): PickleValue;
   /** BUILD on anything but a PickleObject or a dict; false when the value takes no state. */
@@ -191,16 +193,12 @@ const argsOf = (machine: PickleMachine, value: PickleValue): readonly PickleValu
   return value.items;
 };
 
+/** Something that PyTorch never writes and that reaches outside the pickle; its operand is read past. */
 const refused =
-  (what: string) =>
-  (machine: PickleMachine): never => {
-    throw new OrthoError(
-      'checkpoint/refused-global',
-      `${machine.reader.label}: ${what}, at byte ${machine.reader.position - 1}`,
-      {
-        hint: 'PyTorch never writes this; nothing of the file was run',
-      },
-    );
+  (what: string, skip: (machine: PickleMachine) => unknown = () => undefined): Step =>
+  (machine) => {
+    skip(machine);
+    machine.push(machine.host.refuse(what, machine));
   };
 
 type Step = (machine: PickleMachine) => void;
@@ -209,7 +207,7 @@ type Step = (machine: PickleMachine) => void;
 const STEPS: ReadonlyMap<number, Step> = new Map<number, Step>([
   // Frames, stack and memo.
   [0x80, (m) => checkProtocol(m)],
-  [0x95, (m) => void m.reader.length64()],
+  [0x95, (m) => m.reader.checkLeft(m.reader.length64())],
   [0x28, (m) => m.mark()],
   [0x30, (m) => m.drop()],
   [0x31, (m) => void m.popMark()],
@@ -267,12 +265,12 @@ const STEPS: ReadonlyMap<number, Step> = new Map<number, Step>([
   [0x69, (m) => callNamed(m)],
   [0x51, (m) => m.push(m.host.persistent(m.pop(), m))],
   // Never written by PyTorch.
-  [0x50, refused('a textual persistent id')],
-  [0x82, refused('an object of the copyreg extension registry')],
-  [0x83, refused('an object of the copyreg extension registry')],
-  [0x84, refused('an object of the copyreg extension registry')],
+  [0x50, refused('a textual persistent id', (m) => m.reader.line(MAX_NAME))],
+  [0x82, refused('an object of the copyreg extension registry', (m) => m.reader.uint8())],
+  [0x83, refused('an object of the copyreg extension registry', (m) => m.reader.uint16())],
+  [0x84, refused('an object of the copyreg extension registry', (m) => m.reader.uint32())],
   [0x97, refused('an out-of-band buffer')],
-  [0x98, refused('an out-of-band buffer')],
+  [0x98, refused('an out-of-band buffer', (m) => m.pop())],
 ]);
 
 const checkProtocol = (m: PickleMachine): void => {

@@ -136,12 +136,15 @@ export const isBigEndian = (archive: ZipArchive, root: string, label: string): b
   throw new OrthoError(
     'checkpoint/invalid',
     `${label}: byteorder is ${JSON.stringify(text)}, not "little" or "big"`,
+    { hint: 'PyTorch writes one of the two; the file is damaged or was changed' },
   );
 };
 
 const checkPickle = (entry: ZipEntry, name: string, label: string): void => {
   if (entry.size > MAX_PICKLE) {
-    throw new OrthoError('file/limit', `${label}: ${name} has ${entry.size} bytes (at most ${MAX_PICKLE})`);
+    throw new OrthoError('file/limit', `${label}: ${name} has ${entry.size} bytes (at most ${MAX_PICKLE})`, {
+      hint: 'weights belong into records of their own; the file is hostile or was not written by torch.save',
+    });
   }
   // A writer that was told not to compute checksums leaves 0.
   if (entry.crc32 === 0 || crc32(entry.data.read(0, entry.size)) === entry.crc32) return;

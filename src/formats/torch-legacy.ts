@@ -143,14 +143,7 @@ const checkSystem = (info: PickleValue, label: string): void => {
   );
 };
 
-/**
- * Opens a legacy checkpoint.
- * @throws OrthoError checkpoint/invalid, checkpoint/refused-global, checkpoint/unsupported, file/limit
- */
-export const openTorchLegacy = (source: FileSource, options: OpenOptions = {}): WeightFile => {
-  const label = source.path;
-  const storages = new LegacyStorages();
-  const host = new TorchHost((id, machine) => storages.resolve(id, machine), options);
+const readLegacy = (source: FileSource, label: string, host: TorchHost, storages: LegacyStorages) => {
   let position = 0;
   const next = (what: string): PickleValue => {
     const end = Math.min(source.size, position + MAX_PICKLE);
@@ -167,6 +160,7 @@ export const openTorchLegacy = (source: FileSource, options: OpenOptions = {}): 
     throw new OrthoError(
       'checkpoint/unsupported',
       `${label}: legacy protocol ${textOf(version)} (1001 is known)`,
+      { hint: 'load it with the PyTorch that wrote it and save it in the zip format' },
     );
   }
   checkSystem(next('system info'), label);
@@ -185,11 +179,22 @@ export const openTorchLegacy = (source: FileSource, options: OpenOptions = {}): 
     });
   }
   return {
-    format: 'torch-legacy',
+    format: 'torch-legacy' as const,
     stateDicts: content.stateDicts,
     globals: host.globals(),
     metadata: content.metadata,
     findings,
-    close: () => source.close(),
   };
+};
+
+/**
+ * Opens a legacy checkpoint.
+ * @throws OrthoError checkpoint/invalid, checkpoint/refused-global, checkpoint/unsupported, file/limit
+ */
+export const openTorchLegacy = (source: FileSource, options: OpenOptions = {}): WeightFile => {
+  const label = source.path;
+  const storages = new LegacyStorages();
+  const host = new TorchHost((id, machine) => storages.resolve(id, machine), options);
+  const read = host.reading('torch-legacy', label, () => readLegacy(source, label, host, storages));
+  return { ...read, close: () => source.close() };
 };

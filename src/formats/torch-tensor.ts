@@ -211,7 +211,8 @@ export const makeTensor = (
   }
   if (!(count * unit <= Number.MAX_SAFE_INTEGER)) throw invalid(`a tensor ${shown} whose size overflows`);
   if (count * unit > Math.max(storage.byteLength, MAX_EXPANDED)) {
-    throw new OrthoError('file/limit', `a tensor ${shown} pretends to have ${count * unit} bytes`, {
+    const { message } = invalid(`a tensor ${shown} pretends to have ${count * unit} bytes`);
+    throw new OrthoError('file/limit', message, {
       hint: `its storage has ${storage.byteLength}; save the tensor unexpanded`,
     });
   }

@@ -125,6 +125,7 @@ const listEntries = (source: ByteSource, fail: (message: string, cause?: unknown
     throw new OrthoError(
       'file/limit',
       `${source.path ?? 'zip'}: ${zip.entryCount} entries (at most ${MAX_ENTRIES})`,
+      { hint: 'no checkpoint has that many; the archive is hostile or something else' },
     );
   }
   const entries: Entry[] = [];
@@ -142,7 +143,27 @@ const listEntries = (source: ByteSource, fail: (message: string, cause?: unknown
     // yauzl reads an entry without name, extra field and comment on a later tick only; no archive has a reason for one.
     if (entries.length !== i + 1) throw fail(`entry ${i} of the directory has no name`);
   }
+  checkDirectorySize(source, zip.comment, entries, fail);
   return entries;
+};
+
+/** The record at the end states how long the directory is (ZIP64 archives: elsewhere). yauzl gives a letter of `comment` a byte. */
+const checkDirectorySize = (
+  source: ByteSource,
+  comment: string,
+  entries: readonly Entry[],
+  fail: (message: string) => OrthoError,
+): void => {
+  const end = source.read(source.size - 22 - comment.length, 22);
+  const stated = new DataView(end.buffer, end.byteOffset, 22).getUint32(12, true);
+  const found = entries.reduce(
+    (sum, { fileNameLength, extraFieldLength, fileCommentLength }) =>
+      sum + 46 + fileNameLength + extraFieldLength + fileCommentLength,
+    0,
+  );
+  if (stated !== 0xffffffff && stated !== found) {
+    throw fail(`its directory has ${found} bytes, not ${stated} as the end record states`);
+  }
 };
 
 const zipMessage = (error: unknown): string => {
@@ -215,21 +236,24 @@ export const openZip = (source: ByteSource, context: ZipContext): ZipArchive => 
     if (entries.has(name)) throw fail(`two entries are called "${name}"`);
     if (name.includes('\0')) throw fail(`an entry name holds a NUL byte`);
     if (entry.isEncrypted())
-      throw new OrthoError('checkpoint/unsupported', `${context.label}: "${name}" is encrypted`);
+      throw new OrthoError('checkpoint/unsupported', `${context.label}: "${name}" is encrypted`, {
+        hint: 'decrypt the archive first',
+        ...at,
+      });
     const isDeflated = entry.compressionMethod === DEFLATED;
     if (!isDeflated && entry.compressionMethod !== STORED) {
       throw new OrthoError(
         'checkpoint/unsupported',
         `${context.label}: "${name}" uses zip compression ${entry.compressionMethod} (stored and deflated are known)`,
+        { hint: 'repack it stored (zip -0)', ...at },
       );
     }
     const start = dataStart(source, entry, fail);
     if (isDeflated && (size > MAX_INFLATED || size > compressedSize * MAX_DEFLATE_RATIO)) {
-      throw new OrthoError(
-        'file/limit',
-        `${context.label}: "${name}" claims to inflate to ${size} bytes`,
-        at,
-      );
+      throw new OrthoError('file/limit', `${context.label}: "${name}" claims to inflate to ${size} bytes`, {
+        hint: 'deflate cannot compress that well; the archive is hostile or damaged',
+        ...at,
+      });
     }
     places.push({ name, from: entry.relativeOffsetOfLocalHeader, to: start + compressedSize });
     const stored = new SliceSource(source, start, compressedSize);

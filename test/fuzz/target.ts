@@ -20,9 +20,9 @@ const readAll = (file: WeightFile): void => {
   }
 };
 
-const attempt = (action: () => void): OrthoError | undefined => {
+const attempt = async (action: () => Promise<void> | void): Promise<OrthoError | undefined> => {
   try {
-    action();
+    await action();
     return undefined;
   } catch (error) {
     if (error instanceof OrthoError && error.code !== 'internal/bug') return error;
@@ -30,9 +30,12 @@ const attempt = (action: () => void): OrthoError | undefined => {
   }
 };
 
-const withFile = (file: WeightFile, action: (file: WeightFile) => void): void => {
+const withFile = async (
+  file: WeightFile,
+  action: (file: WeightFile) => Promise<void> | void,
+): Promise<void> => {
   try {
-    action(file);
+    await action(file);
   } finally {
     file.close();
   }
@@ -42,15 +45,17 @@ const withFile = (file: WeightFile, action: (file: WeightFile) => void): void =>
  * Opens and reads `path` in every way that takes a file from outside. Gives the error that refused it, or undefined.
  * @throws whatever is no OrthoError, and internal/bug
  */
-export const exercise = (path: string): OrthoError | undefined => {
-  const refused = attempt(() =>
+export const exercise = async (path: string): Promise<OrthoError | undefined> => {
+  const refused = await attempt(() =>
     withFile(openWeights(path), (file) => {
       readAll(file);
       file.checkIntegrity?.();
     }),
   );
-  attempt(() =>
-    withFile(openWeights(path, { describe: true }), (file) => JSON.stringify(inspectWeights(file).data)),
+  await attempt(() =>
+    withFile(openWeights(path, { describe: true }), async (file) => {
+      JSON.stringify((await inspectWeights(file)).data);
+    }),
   );
   return refused;
 };

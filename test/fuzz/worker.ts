@@ -40,7 +40,7 @@ const pickBytes = (seeds: readonly Seed[], rng: Rng): Uint8Array => {
 /** Runs cases from `first` on, until the parent ends the process. */
 const work = (seed: number, first: number, folder: string, seeds: readonly Seed[]): void => {
   let index = first;
-  const step = (): void => {
+  const step = async (): Promise<void> => {
     const rng = createRng(Math.imul(seed, 0x9e3779b1) ^ index);
     const chosen = seeds[rng.integer(seeds.length)]!;
     const place = join(folder, String(index));
@@ -49,7 +49,7 @@ const work = (seed: number, first: number, folder: string, seeds: readonly Seed[
     const start = performance.now();
     let opened = false;
     try {
-      opened = exercise(path) === undefined;
+      opened = (await exercise(path)) === undefined;
       rmSync(place, { recursive: true });
     } catch (error) {
       // The file stays where it is, for whoever looks into it.
@@ -62,9 +62,9 @@ const work = (seed: number, first: number, folder: string, seeds: readonly Seed[
     const megabytes = process.memoryUsage.rss() / 1048576;
     send({ kind: 'ended', ms: performance.now() - start, megabytes, opened });
     index++;
-    setImmediate(step);
+    setImmediate(() => void step());
   };
-  step();
+  void step();
 };
 
 const [seed = '1', first = '0', folder = '', ...corpus] = process.argv.slice(2);

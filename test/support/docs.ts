@@ -10,6 +10,8 @@ import { schemes } from '../../src/quantize/index.ts';
 import { renderers } from '../../src/report/index.ts';
 import { metrics } from '../../src/verify/metrics/index.ts';
 import { tools } from '../../tools/index.ts';
+import { HOSTILE_KINDS } from '../fuzz/hostile.ts';
+import { HOSTILE_FILES } from './hostile-files.ts';
 import { readSource } from './sources.ts';
 
 const inCell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
@@ -90,6 +92,32 @@ const limitTable = (): string =>
     ]),
   );
 
+const verdictOf = (verdict: string): string => (verdict === 'harmless' ? 'read' : `\`${verdict}\``);
+
+const hostileFileTable = (): string =>
+  table(
+    ['file', 'verdict', 'reason'],
+    HOSTILE_FILES.map(({ file, verdict, reason }) => [`\`${file}\``, verdictOf(verdict), inCell(reason)]),
+  );
+
+/** Kinds with the same verdict and reason share a row. */
+const hostileKindTable = (): string => {
+  const rows = new Map<string, { names: string[]; verdict: string; reason: string }>();
+  for (const { name, verdict, reason } of HOSTILE_KINDS) {
+    const row = rows.get(`${verdict} ${reason}`);
+    if (row === undefined) rows.set(`${verdict} ${reason}`, { names: [name], verdict, reason });
+    else row.names.push(name);
+  }
+  return table(
+    ['kind', 'verdict', 'reason'],
+    [...rows.values()].map(({ names, verdict, reason }) => [
+      inCell(names.join('; ')),
+      verdictOf(verdict),
+      inCell(reason),
+    ]),
+  );
+};
+
 const errorTable = (): string =>
   table(
     ['code', 'exit', 'means'],
@@ -125,6 +153,8 @@ export const generatedParts = async (): Promise<ReadonlyMap<string, string>> => 
     ],
     ['errors', errorTable()],
     ['limits', limitTable()],
+    ['hostile-files', hostileFileTable()],
+    ['hostile-kinds', hostileKindTable()],
   ]);
 };
 
