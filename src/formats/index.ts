@@ -4,7 +4,9 @@
 import { statSync } from 'node:fs';
 import { OrthoError } from '../core/errors.ts';
 import { type FilePool, FileSource } from '../core/source.ts';
+import { openNpy } from './npy.ts';
 import { openNpz } from './npz.ts';
+import { openPt2 } from './pt2.ts';
 import { openSafetensors } from './safetensors.ts';
 import { openShardIndex } from './shard-index.ts';
 import { sniff, strangerError } from './sniff.ts';
@@ -31,6 +33,7 @@ export const WEIGHT_FORMATS = {
   'torch-legacy': { open: openTorchLegacy },
   'torch-tar': { open: openTorchTar },
   safetensors: { open: openSafetensors },
+  npy: { open: openNpy },
 } as const satisfies Record<string, FlatFormat>;
 
 /** Formats inside a zip archive, told apart by their entries; the first that matches wins. */
@@ -42,20 +45,15 @@ const ZIP_FORMATS = {
   pt2: {
     matches: (names) =>
       names.some((name) => /(^|\/)(archive_format|serialized_exported_program\.json)$/.test(name)),
-    open: (source) => {
-      throw new OrthoError('checkpoint/unsupported', `${source.path}: an exported program (.pt2)`, {
-        hint: 'save the weights with torch.save(model.state_dict(), ...) and convert those',
-        at: { file: source.path },
-      });
-    },
+    open: openPt2,
   },
   'torch-zip': {
     matches: (names) => names.some((name) => /^[^/]+\/data\.pkl$/.test(name)),
     open: openTorchZip,
   },
   npz: {
-    matches: (names) => names.length > 0 && names.every((name) => name.endsWith('.npy')),
-    open: (source) => openNpz(source),
+    matches: (names) => names.some((name) => name.endsWith('.npy')),
+    open: openNpz,
   },
 } as const satisfies Record<string, ZipFormat>;
 
@@ -79,7 +77,7 @@ const openFile = (path: string, options: OpenOptions, pool?: FilePool): WeightFi
   try {
     const kind = sniff(source);
     if (kind === 'zip') return openArchive(source, options);
-    if (kind === 'torch-legacy' || kind === 'torch-tar' || kind === 'safetensors') {
+    if (kind === 'torch-legacy' || kind === 'torch-tar' || kind === 'safetensors' || kind === 'npy') {
       const format: FlatFormat = WEIGHT_FORMATS[kind];
       return format.open(source, options);
     }

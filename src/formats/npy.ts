@@ -2,12 +2,14 @@
  * NumPy's `.npy` (format versions 1.0 to 3.0): magic, a Python literal with dtype, order and shape, then the elements.
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
+import { basename } from 'node:path';
 import { contiguousStrides, StridedSource, swappedSource } from '../core/derived-source.ts';
 import { type DType, dtypeInfo } from '../core/dtype.ts';
 import { OrthoError } from '../core/errors.ts';
-import { type ByteSource, chunksOf, SliceSource } from '../core/source.ts';
+import { type ByteSource, chunksOf, type FileSource, SliceSource } from '../core/source.ts';
 import { elementCount, type Tensor } from '../core/tensor.ts';
-import { dtypeFromNumpyCode, numpyTypeString } from './numpy-dtype.ts';
+import { numpyTypeOf, numpyTypeString } from './numpy-dtype.ts';
+import type { WeightFile } from './state-dict.ts';
 
 const MAGIC = '\x93NUMPY';
 /** Far beyond any plain header; only structured types have long ones. */
@@ -28,39 +30,50 @@ const fail = (source: ByteSource, label: string, message: string): OrthoError =>
     ...(source.path === undefined ? {} : { at: { file: source.path } }),
   });
 
-/** The keys of the header's dict literal; each value is matched whole, so nothing is evaluated. */
+/** The end of the Python literal that begins at `start`: a string, a word, a tuple or a (nested) list. */
+const endOfLiteral = (text: string, start: number): number => {
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    const letter = text[at]!;
+    if (letter === "'" || letter === '"') {
+      at = text.indexOf(letter, at + 1);
+      if (at < 0) return text.length;
+    } else if (letter === '(' || letter === '[') depth++;
+    else if (letter === ')' || letter === ']') depth--;
+    else if (letter === ',' && depth === 0) return at;
+  }
+  return text.length;
+};
+
+/** The keys of the header's dict literal; each value is taken as text, so nothing is evaluated. */
 const parseHeader = (text: string, invalid: (message: string) => OrthoError): NpyHeader => {
-  const body = /^\{(.*)\}\s*$/s.exec(text)?.[1];
+  const body = /^\{(.*)\}\s*$/s.exec(text)?.[1]?.trim();
   if (body === undefined) throw invalid('the header is no dict');
+  const malformed = (): OrthoError =>
+    invalid(`the header is malformed: ${JSON.stringify(text.trim().slice(0, 120))}`);
   const found = new Map<string, string>();
-  const pattern =
-    /\s*'(descr|fortran_order|shape)'\s*:\s*('[^']*'|True|False|\([\d\sL,]*\)|\[[^\]]*\])\s*(?:,|$)/y;
-  while (pattern.lastIndex < body.trimEnd().length) {
-    const [, key, value] = pattern.exec(body) ?? [];
-    if (key === undefined || value === undefined || found.has(key)) {
-      throw invalid(`the header is malformed: ${JSON.stringify(text.trim().slice(0, 120))}`);
-    }
-    found.set(key, value);
+  const name = /\s*'(descr|fortran_order|shape)'\s*:\s*/y;
+  for (let at = 0; at < body.length; ) {
+    name.lastIndex = at;
+    const key = name.exec(body)?.[1];
+    if (key === undefined || found.has(key)) throw malformed();
+    const end = endOfLiteral(body, name.lastIndex);
+    found.set(key, body.slice(name.lastIndex, end).trim());
+    at = end + 1;
   }
   const descr = found.get('descr');
   const order = found.get('fortran_order');
   const shape = found.get('shape');
-  if (descr === undefined || order === undefined || shape === undefined || !shape.startsWith('(')) {
+  if (descr === undefined || order === undefined || shape === undefined) {
     throw invalid('the header lacks descr, fortran_order or shape');
   }
+  // Python 2 wrote its long integers with an L.
+  const isShape = /^\((\d+L?(, ?\d+L?)*,?)?\)$/.test(shape);
+  if (!isShape || !/^(True|False)$/.test(order) || !/^('[^']*'|\[.*\])$/s.test(descr)) throw malformed();
   const dims = (shape.match(/\d+/g) ?? []).map(Number);
   if (dims.length > MAX_RANK || !dims.every(Number.isSafeInteger))
     throw invalid(`the shape ${shape} is too large`);
   return { descr: descr.replace(/^'|'$/g, ''), fortran: order === 'True', dims };
-};
-
-const unsupported = (label: string, descr: string): OrthoError => {
-  const isObject = descr.startsWith('|O');
-  return new OrthoError('dtype/unsupported', `${label}: NumPy type ${descr} has no counterpart in ONNX`, {
-    hint: isObject
-      ? 'it holds pickled Python objects, which are never loaded; save plain numbers'
-      : 'convert the array with .astype(numpy.float32) or another plain type before saving',
-  });
 };
 
 /**
@@ -69,6 +82,20 @@ const unsupported = (label: string, descr: string): OrthoError => {
  * @throws OrthoError numpy/invalid, dtype/unsupported (structs, strings, objects), file/truncated
  */
 export const readNpy = (source: ByteSource, label: string = nameOf(source)): Tensor => {
+  const array = readNpyArray(source, label);
+  if (!('refused' in array)) return array;
+  throw new OrthoError('dtype/unsupported', `${label}: ${array.refused}`, { hint: array.hint });
+};
+
+/** An array that was understood and cannot be a tensor. */
+export interface RefusedArray {
+  /** Its type, in words. */
+  readonly refused: string;
+  readonly hint: string;
+}
+
+/** As readNpy, but for a type without counterpart gives the reason. @throws OrthoError numpy/invalid, file/truncated */
+export const readNpyArray = (source: ByteSource, label: string = nameOf(source)): Tensor | RefusedArray => {
   const invalid = (message: string) => fail(source, label, message);
   const head = source.read(0, Math.min(12, source.size));
   if (head.length < 10 || Buffer.from(head.subarray(0, 6)).toString('latin1') !== MAGIC) {
@@ -86,10 +113,11 @@ export const readNpy = (source: ByteSource, label: string = nameOf(source)): Ten
   const text = Buffer.from(source.read(prefix, length)).toString(version === 3 ? 'utf8' : 'latin1');
   const { descr, fortran, dims } = parseHeader(text, invalid);
 
-  const dtype = /^[<>|=]?[a-z]\d+$/.test(descr)
-    ? dtypeFromNumpyCode(descr.replace(/^[<>|=]/, ''))
-    : undefined;
-  if (dtype === undefined) throw unsupported(label, descr);
+  const type = numpyTypeOf(descr);
+  if ('refused' in type) {
+    return { refused: `NumPy type ${descr.slice(0, 80)}: ${type.refused}`, hint: type.hint };
+  }
+  const { dtype } = type;
   const start = prefix + length;
   const unit = dtypeInfo(dtype).bits / 8;
   const expected = countOf(dims, invalid) * unit;
@@ -102,7 +130,7 @@ export const readNpy = (source: ByteSource, label: string = nameOf(source)): Ten
   return {
     dtype,
     dims,
-    data: elementsOf(new SliceSource(source, start, expected), dtype, dims, descr, fortran),
+    data: elementsOf(new SliceSource(source, start, expected), dims, type, fortran),
   };
 };
 
@@ -116,18 +144,31 @@ const countOf = (dims: readonly number[], invalid: (message: string) => OrthoErr
 
 const elementsOf = (
   stored: ByteSource,
-  dtype: DType,
   dims: readonly number[],
-  descr: string,
+  { dtype, isBigEndian }: { readonly dtype: DType; readonly isBigEndian: boolean },
   fortran: boolean,
 ): ByteSource => {
   const info = dtypeInfo(dtype);
   const unit = info.bits / 8;
-  const data = descr.startsWith('>')
-    ? swappedSource(stored, info.kind === 'complex' ? unit / 2 : unit)
-    : stored;
+  const data = isBigEndian ? swappedSource(stored, info.kind === 'complex' ? unit / 2 : unit) : stored;
   if (!fortran || dims.length < 2 || data.size === 0) return data;
   return new StridedSource(data, unit, dims, contiguousStrides([...dims].reverse()).reverse(), 0);
+};
+
+/**
+ * An `.npy` file as weights: one tensor, named as the file is without `.npy` (dumps of a model keep one file a key).
+ * @throws OrthoError as readNpy
+ */
+export const openNpy = (source: FileSource): WeightFile => {
+  const name = basename(source.path).replace(/\.npy$/i, '');
+  return {
+    format: 'npy',
+    stateDicts: [{ path: '', tensors: new Map([[name, readNpy(source)]]) }],
+    globals: [],
+    metadata: new Map(),
+    findings: [],
+    close: () => source.close(),
+  };
 };
 
 /** The bytes before a tensor's elements (version 1.0, padded to a multiple of 64). @throws dtype/unsupported */

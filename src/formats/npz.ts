@@ -3,21 +3,34 @@
  * (numpy.savez), inflated on demand where they are deflated (numpy.savez_compressed).
  */
 import { OrthoError } from '../core/errors.ts';
+import type { Finding } from '../core/report.ts';
 import { type ByteSource, FileSource } from '../core/source.ts';
 import type { Tensor } from '../core/tensor.ts';
-import { npyChunks, npyHeader, readNpy } from './npy.ts';
-import type { WeightFile } from './state-dict.ts';
+import { npyChunks, npyHeader, readNpyArray } from './npy.ts';
+import type { RefusedReason, WeightFile } from './state-dict.ts';
 import { hasRightChecksum, openZip, type ZipArchive } from './zip.ts';
 import { zipChunks } from './zip-writer.ts';
 
-const tensorsOf = (archive: ZipArchive, label: string): Map<string, Tensor> => {
-  const tensors = new Map<string, Tensor>();
+interface Arrays {
+  readonly tensors: Map<string, Tensor>;
+  readonly refused: Map<string, RefusedReason>;
+  /** Entries that are no arrays. */
+  readonly others: string[];
+}
+
+const arraysOf = (archive: ZipArchive, label: string): Arrays => {
+  const arrays: Arrays = { tensors: new Map(), refused: new Map(), others: [] };
   for (const entry of archive.entries.values()) {
+    if (!entry.name.endsWith('.npy')) {
+      arrays.others.push(entry.name);
+      continue;
+    }
     const name = entry.name.replace(/\.npy$/, '');
-    if (tensors.has(name)) throw new OrthoError('numpy/invalid', `${label}: two arrays are called "${name}"`);
-    tensors.set(name, readNpy(entry.data, `${label}: "${entry.name}"`));
+    const array = readNpyArray(entry.data, `${label}: "${entry.name}"`);
+    if ('refused' in array) arrays.refused.set(name, { what: array.refused, hint: array.hint });
+    else arrays.tensors.set(name, array);
   }
-  return tensors;
+  return arrays;
 };
 
 const zipOf = (source: ByteSource): { archive: ZipArchive; label: string } => {
@@ -32,19 +45,50 @@ const zipOf = (source: ByteSource): { archive: ZipArchive; label: string } => {
  */
 export const readNpz = (input: string | ByteSource): Map<string, Tensor> => {
   const { archive, label } = zipOf(typeof input === 'string' ? new FileSource(input) : input);
-  return tensorsOf(archive, label);
+  const { tensors, refused } = arraysOf(archive, label);
+  const [first] = refused;
+  if (first === undefined) return tensors;
+  const [name, { what, hint }] = first;
+  throw new OrthoError('dtype/unsupported', `${label}: "${name}": ${what}`, { hint, at: { key: name } });
 };
 
-/** An `.npz` as a weight file: one state dict at the top level. */
-export const openNpz = (source: FileSource): WeightFile => {
-  const { archive, label } = zipOf(source);
-  const tensors = tensorsOf(archive, label);
+const findingsOf = ({ refused, others }: Arrays, label: string): Finding[] => {
+  const findings: Finding[] = [...refused].map(([key, { what, hint }]) => ({
+    level: 'warning',
+    rule: 'refused-tensor',
+    message: `"${key}" is ${what}; it was left out`,
+    hint,
+    at: { file: label, key },
+  }));
+  if (others.length > 0) {
+    const shown = others.slice(0, 5).map((name) => `"${name}"`);
+    findings.push({
+      level: 'note',
+      rule: 'other-entries',
+      message: `${others.length} entries of the archive are no .npy arrays: ${shown.join(', ')}`,
+      at: { file: label },
+    });
+  }
+  return findings;
+};
+
+/**
+ * An `.npz` as a weight file: one state dict at the top level. Arrays of types without counterpart are left out, each
+ * with a finding.
+ */
+export const openNpz = (source: FileSource, archive: ZipArchive): WeightFile => {
+  const label = source.path;
+  const arrays = arraysOf(archive, label);
+  const { tensors, refused } = arrays;
   return {
     format: 'npz',
-    stateDicts: tensors.size === 0 ? [] : [{ path: '', tensors }],
+    stateDicts:
+      tensors.size + refused.size === 0
+        ? []
+        : [{ path: '', tensors, ...(refused.size === 0 ? {} : { refused }) }],
     globals: [],
     metadata: new Map(),
-    findings: [],
+    findings: findingsOf(arrays, label),
     checkIntegrity: () =>
       [...archive.entries.values()]
         .filter((entry) => !hasRightChecksum(entry))

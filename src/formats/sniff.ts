@@ -129,7 +129,7 @@ export const sniff = (source: ByteSource, label: string = source.path ?? 'input'
 
 /** The error for a file that was recognised but cannot be opened as weights. */
 export const strangerError = (
-  kind: Exclude<Sniffed, 'zip' | 'torch-legacy' | 'torch-tar' | 'safetensors'>,
+  kind: Exclude<Sniffed, 'zip' | 'torch-legacy' | 'torch-tar' | 'safetensors' | 'npy'>,
   label: string,
 ): OrthoError => {
   if (kind === 'onnx') {
@@ -141,12 +141,6 @@ export const strangerError = (
   if (kind === 'shard-index') {
     return new OrthoError('checkpoint/invalid', `${label}: an index of shards in place of a shard`, {
       hint: 'an index names files of weights',
-      at: { file: label },
-    });
-  }
-  if (kind === 'npy') {
-    return new OrthoError('file/unknown-format', `${label}: a single .npy array, not a weight file`, {
-      hint: 'put named arrays into an .npz (numpy.savez)',
       at: { file: label },
     });
   }
