@@ -75,8 +75,8 @@ const commonMetadata = (shards: readonly WeightFile[]): [string, Json][] =>
     shards.every((shard) => JSON.stringify(shard.metadata.get(key)) === JSON.stringify(value)),
   );
 
-/** The globals of all shards: calls added up. */
-export const mergedGlobals = (files: readonly WeightFile[]): GlobalUse[] => {
+/** The globals of all files: calls added up. */
+export const mergedGlobals = (files: readonly Pick<WeightFile, 'globals'>[]): GlobalUse[] => {
   const merged = new Map<string, GlobalUse>();
   for (const { globals } of files) {
     for (const use of globals) {
