@@ -5,7 +5,7 @@
  * Python's standard library and builtins are dangerous unless listed as harmless: attackers found uses for the most
  * unlikely corners of it. Of other packages the known gadgets are listed; what is unknown stays opaque.
  */
-import type { PickleGlobal } from './pickle-values.ts';
+import { PickleGlobal, PickleObject, type PickleValue } from './pickle-values.ts';
 
 const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== '');
 
@@ -201,3 +201,28 @@ export const isDangerous = ({ module, name }: PickleGlobal): boolean => {
   const [plainModule, plainName] = [plainLetters(module), plainLetters(name)];
   return (plainModule !== module || plainName !== name) && isDangerousName(plainModule, plainName);
 };
+
+/** Something that is not named through a call: a class, a function, or an object of a class. */
+const isPlainTarget = (value: PickleValue | undefined): boolean =>
+  value instanceof PickleGlobal
+    ? !isDangerous(value)
+    : value instanceof PickleObject && !isDangerous(value.type);
+
+const getattr = ([target, name]: readonly PickleValue[]): boolean =>
+  isPlainTarget(target) && typeof name === 'string' && /^[A-Za-z]\w*$/.test(name) && !isGateway(name);
+const partial = ([target]: readonly PickleValue[]): boolean => isPlainTarget(target);
+
+/**
+ * Functions that attacks need but that pickled models use as well, for bound methods and for layers with fixed
+ * arguments: harmless as long as what they bind is, and as long as nothing calls their result.
+ */
+const BINDERS: ReadonlyMap<string, (args: readonly PickleValue[]) => boolean> = new Map([
+  ['builtins.getattr', getattr],
+  ['__builtin__.getattr', getattr],
+  ['functools.partial', partial],
+  ['_functools.partial', partial],
+]);
+
+/** For a function that only binds what it is given: whether these arguments are harmless. Others: undefined. */
+export const binderOf = (value: PickleGlobal): ((args: readonly PickleValue[]) => boolean) | undefined =>
+  value.name.includes('.') ? undefined : BINDERS.get(value.qualified);

@@ -7,34 +7,47 @@
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import type { PickleHost, PickleMachine } from './pickle.ts';
-import { isDangerous } from './pickle-danger.ts';
+import { binderOf, isDangerous } from './pickle-danger.ts';
 import { buildNumpyDType, fillNumpyArray, NumpyArray, NumpyDType } from './pickle-numpy.ts';
 import { PickleGlobal, PickleObject, PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
-import type { GlobalKind, GlobalUse, OpenOptions } from './state-dict.ts';
+import type { GlobalKind, GlobalUse, OpenOptions, WeightFile } from './state-dict.ts';
 import { CALLS, isDataGlobal } from './torch-globals.ts';
 import { RefusedTensor, type StorageRecord, TensorRecord } from './torch-tensor.ts';
 
 interface Use {
-  readonly kind: GlobalKind;
+  readonly name: string;
+  kind: GlobalKind;
   readonly pickle: string;
   readonly byte: number;
   calls: number;
 }
 
+/** From harmless to worst. */
+const KINDS: readonly GlobalKind[] = ['data', 'opaque', 'dangerous'];
 /** Names that one finding shows, and findings of dangerous globals. */
 const MAX_SHOWN = 5;
 const MAX_FINDINGS = 20;
 
 const DANGER_HINT =
   'the file tries to run code when it is loaded; nothing of it was run here. Do not load it in Python';
+/** Global names are shown as JSON, so that what hides in them is seen. */
+const quoted = (name: string): string =>
+  JSON.stringify(textOf(name)).replace(
+    /[^\x20-\x7e]/gu,
+    (letter) => `\\u{${letter.codePointAt(0)!.toString(16)}}`,
+  );
+
 const UNKNOWN_HINT =
   'nothing of it was run; load it in Python only if you trust it, and save its state_dict() alone';
 
 /** Unpickles the objects of PyTorch files; one host serves all pickles of one file. */
 export class TorchHost implements PickleHost {
+  /** By module and name: where the dot between them stands decides what Python would look up. */
   readonly #uses = new Map<string, Use>();
   /** Calls of unknown globals, none of which happened: the first of each, and where. */
   readonly #unknown = new Map<string, { readonly label: string; readonly position: number }>();
+  /** What else was refused, with its place. */
+  readonly #refused: string[] = [];
   readonly #persistent: (id: PickleValue, machine: PickleMachine) => PickleValue;
   readonly #isDescribing: boolean;
   #refusesCalls = false;
@@ -49,26 +62,48 @@ export class TorchHost implements PickleHost {
   }
 
   global(value: PickleGlobal, machine: PickleMachine): PickleValue {
-    if (this.#uses.has(value.qualified)) return value;
-    const kind = isDangerous(value) ? 'dangerous' : isDataGlobal(value) ? 'data' : 'opaque';
-    this.#uses.set(value.qualified, { kind, pickle: machine.reader.label, byte: machine.at, calls: 0 });
-    if (kind === 'dangerous' && !this.#isDescribing) {
-      throw new OrthoError(
-        'checkpoint/refused-global',
-        `${machine.reader.label}: the pickle names ${JSON.stringify(textOf(value))} (byte ${machine.at}), which no weights need`,
-        { hint: DANGER_HINT },
-      );
-    }
+    const key = `${value.module}\0${value.name}`;
+    if (this.#uses.has(key)) return value;
+    const isBad = binderOf(value) === undefined && isDangerous(value);
+    const kind = isDataGlobal(value) ? 'data' : isBad ? 'dangerous' : 'opaque';
+    const name = value.qualified;
+    this.#uses.set(key, { name, kind, pickle: machine.reader.label, byte: machine.at, calls: 0 });
+    if (kind === 'dangerous') this.#refuseGlobal('names', name, machine);
     return value;
   }
 
-  #count(target: PickleGlobal): void {
-    const use = this.#uses.get(target.qualified);
-    if (use !== undefined) use.calls++;
+  /** @throws OrthoError checkpoint/refused-global unless the file is only described */
+  #refuseGlobal(what: string, name: string, machine: PickleMachine): void {
+    if (this.#isDescribing) return;
+    throw new OrthoError(
+      'checkpoint/refused-global',
+      `${machine.reader.label}: the pickle ${what} ${quoted(name)} (byte ${machine.at}), which no weights need`,
+      { hint: DANGER_HINT },
+    );
   }
 
-  create(type: PickleGlobal, args: readonly PickleValue[]): PickleValue {
-    this.#count(type);
+  refuse(what: string, machine: PickleMachine): PickleValue {
+    const message = `${machine.reader.label}: ${what}, at byte ${machine.at}`;
+    if (!this.#isDescribing) {
+      throw new OrthoError('checkpoint/refused-global', message, {
+        hint: 'PyTorch never writes this; nothing of the file was run',
+      });
+    }
+    if (this.#refused.length < MAX_FINDINGS) this.#refused.push(message);
+    return new PickleObject(new PickleGlobal('', what), []);
+  }
+
+  #count(target: PickleGlobal, args: readonly PickleValue[], machine: PickleMachine): void {
+    const use = this.#uses.get(`${target.module}\0${target.name}`);
+    if (use === undefined) return;
+    use.calls++;
+    if (binderOf(target)?.(args) !== false) return;
+    use.kind = 'dangerous';
+    this.#refuseGlobal('calls', target.qualified, machine);
+  }
+
+  create(type: PickleGlobal, args: readonly PickleValue[], machine: PickleMachine): PickleValue {
+    this.#count(type, args, machine);
     return new PickleObject(type, args);
   }
 
@@ -77,15 +112,16 @@ export class TorchHost implements PickleHost {
     let given = args;
     // (function, type, args, state): the same call, for a tensor subclass or a tensor with attributes.
     while (target instanceof PickleGlobal && target.qualified === 'torch._tensor._rebuild_from_type_v2') {
-      this.#count(target);
+      this.#count(target, given, machine);
       const [inner, , innerArgs] = given;
       if (inner === undefined || !(innerArgs instanceof PickleTuple))
         throw machine.invalid('a malformed tensor');
       target = inner;
       given = innerArgs.items;
     }
-    if (!(target instanceof PickleGlobal)) throw machine.invalid('a call of something that is no function');
-    this.#count(target);
+    if (!(target instanceof PickleGlobal))
+      return this.refuse('a call of something that is no function', machine);
+    this.#count(target, given, machine);
     const known = CALLS.get(target.qualified);
     if (known !== undefined) return known(given, machine);
     if (!this.#unknown.has(target.qualified)) {
@@ -108,10 +144,16 @@ export class TorchHost implements PickleHost {
     return true;
   }
 
-  /** Every global that was named, by name. */
+  /** Every global that was named, by name. Two that only differ in their dots are listed as the worse one. */
   globals(): GlobalUse[] {
-    return [...this.#uses]
-      .map(([name, { kind, calls, pickle, byte }]) => ({
+    const listed = new Map<string, Use>();
+    for (const use of this.#uses.values()) {
+      const other = listed.get(use.name);
+      const isWorse = other === undefined || KINDS.indexOf(use.kind) > KINDS.indexOf(other.kind);
+      listed.set(use.name, { ...(isWorse ? use : other), calls: use.calls + (other?.calls ?? 0) });
+    }
+    return [...listed.values()]
+      .map(({ name, kind, calls, pickle, byte }) => ({
         name,
         kind,
         calls,
@@ -126,29 +168,31 @@ export class TorchHost implements PickleHost {
   }
 
   #dangerFindings(label: string): Finding[] {
-    const dangerous = [...this.#uses].filter(([, { kind }]) => kind === 'dangerous');
-    const findings = dangerous.slice(0, MAX_FINDINGS).map(
-      ([name, { pickle, byte, calls }]): Finding => ({
-        level: 'error',
-        rule: 'checkpoint/refused-global',
-        message: `${pickle}: the pickle names ${JSON.stringify(textOf(name))} (byte ${byte}) and calls it ${calls} times; no weights need it`,
-        hint: DANGER_HINT,
-        at: { file: label },
-      }),
-    );
-    if (dangerous.length > MAX_FINDINGS) {
-      findings.push({
-        level: 'error',
-        rule: 'checkpoint/refused-global',
-        message: `${dangerous.length - MAX_FINDINGS} more globals that no weights need`,
-        at: { file: label },
-      });
-    }
-    return findings;
+    const dangerous = this.globals().filter(({ kind }) => kind === 'dangerous');
+    const messages = [
+      ...dangerous
+        .slice(0, MAX_FINDINGS)
+        .map(
+          ({ name, calls, first }) =>
+            `${first?.pickle}: the pickle names ${quoted(name)} (byte ${first?.byte}) and calls it ${calls} times; no weights need it`,
+        ),
+      ...(dangerous.length > MAX_FINDINGS
+        ? [`${dangerous.length - MAX_FINDINGS} more globals that no weights need`]
+        : []),
+      ...this.#refused,
+    ];
+    return messages.map((message) => ({
+      level: 'error',
+      rule: 'checkpoint/refused-global',
+      message,
+      hint: DANGER_HINT,
+      at: { file: label },
+    }));
   }
 
   #callFindings(label: string): Finding[] {
-    const names = [...this.#unknown.keys()].filter((name) => this.#uses.get(name)?.kind !== 'dangerous');
+    const bad = new Set(this.globals().flatMap(({ name, kind }) => (kind === 'dangerous' ? [name] : [])));
+    const names = [...this.#unknown.keys()].filter((name) => !bad.has(name));
     if (names.length === 0) return [];
     const shown = names.slice(0, MAX_SHOWN).map(textOf).join(', ');
     const text = `the pickle calls ${names.length} functions that are not on the allow-list (${shown}); none was run`;
@@ -156,6 +200,32 @@ export class TorchHost implements PickleHost {
     return this.#refusesCalls
       ? [{ level: 'error', rule: 'checkpoint/refused-global', message: text, hint: UNKNOWN_HINT, at }]
       : [{ level: 'warning', rule: 'unknown-call', message: text, at }];
+  }
+
+  /**
+   * What `read` gives. With `describe`, a file whose pickles were to be refused is described even where it turns out to be
+   * damaged: attacks seldom bother to be whole.
+   * @throws what `read` throws
+   */
+  reading<T extends Omit<WeightFile, 'close'>>(
+    format: WeightFile['format'],
+    label: string,
+    read: () => T,
+  ): T | Omit<WeightFile, 'close'> {
+    try {
+      return read();
+    } catch (error) {
+      const isRefused = this.#refused.length > 0 || this.globals().some(({ kind }) => kind === 'dangerous');
+      if (!this.#isDescribing || !isRefused || !(error instanceof OrthoError)) throw error;
+      const { code: rule, message } = error;
+      return {
+        format,
+        stateDicts: [],
+        globals: this.globals(),
+        metadata: new Map(),
+        findings: [...this.findings(label), { level: 'error', rule, message, at: { file: label } }],
+      };
+    }
   }
 
   /**
@@ -170,7 +240,7 @@ export class TorchHost implements PickleHost {
     const [name, { label, position }] = first;
     throw new OrthoError(
       'checkpoint/refused-global',
-      `${label}: the pickle calls ${JSON.stringify(textOf(name))} (byte ${position}), which is not on the allow-list`,
+      `${label}: the pickle calls ${quoted(name)} (byte ${position}), which is not on the allow-list`,
       { hint: UNKNOWN_HINT },
     );
   }

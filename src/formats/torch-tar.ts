@@ -249,29 +249,31 @@ export const openTorchTar = (source: FileSource, options: OpenOptions = {}): Wei
     return found;
   };
   const host = new TorchHost(persistent, options);
-  const readerOf = (name: string) => new MemberReader(parts.get(name)!, label, host);
-  regions = readStorages(readerOf('storages'));
-  tensors = readTensors(readerOf('tensors'), regions);
-  const reader = readerOf('pickle');
-  const object = reader.pickle();
-  reader.end();
-  const content = contentOf(object, label);
-  if (!content.hasModule) host.refuseCalls();
-  const findings = [...content.findings, ...host.findings(label)];
-  if (others.length > 0) {
-    findings.push({
-      level: 'warning',
-      rule: 'extra-members',
-      message: `${others.length} members are none of a checkpoint's (${JSON.stringify(others[0]?.slice(0, 80))}); they are ignored`,
-      at: { file: label },
-    });
-  }
-  return {
-    format: 'torch-tar',
-    stateDicts: content.stateDicts,
-    globals: host.globals(),
-    metadata: content.metadata,
-    findings,
-    close: () => source.close(),
-  };
+  const read = host.reading('torch-tar', label, () => {
+    const readerOf = (name: string) => new MemberReader(parts.get(name)!, label, host);
+    regions = readStorages(readerOf('storages'));
+    tensors = readTensors(readerOf('tensors'), regions);
+    const reader = readerOf('pickle');
+    const object = reader.pickle();
+    reader.end();
+    const content = contentOf(object, label);
+    if (!content.hasModule) host.refuseCalls();
+    const findings = [...content.findings, ...host.findings(label)];
+    if (others.length > 0) {
+      findings.push({
+        level: 'warning',
+        rule: 'extra-members',
+        message: `${others.length} members are none of a checkpoint's (${JSON.stringify(others[0]?.slice(0, 80))}); they are ignored`,
+        at: { file: label },
+      });
+    }
+    return {
+      format: 'torch-tar' as const,
+      stateDicts: content.stateDicts,
+      globals: host.globals(),
+      metadata: content.metadata,
+      findings,
+    };
+  });
+  return { ...read, close: () => source.close() };
 };

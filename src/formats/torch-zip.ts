@@ -28,16 +28,18 @@ export const readTorchZip = (
   }
   const storages = new ArchiveStorages(archive, `${root}data/`, label, isBigEndian(archive, root, label));
   const host = new TorchHost((id, machine) => storages.resolve(id, machine), options);
-  const content = contentOf(readPickle(pickle, root, label, host), label);
-  if (!content.hasModule) host.refuseCalls();
-  return {
-    format: 'torch-zip',
-    stateDicts: content.stateDicts,
-    globals: host.globals(),
-    metadata: content.metadata,
-    findings: [...storages.findings, ...content.findings, ...host.findings(label)],
-    checkIntegrity: () => integrityOf(archive, label),
-  };
+  return host.reading('torch-zip', label, () => {
+    const content = contentOf(readPickle(pickle, root, label, host), label);
+    if (!content.hasModule) host.refuseCalls();
+    return {
+      format: 'torch-zip',
+      stateDicts: content.stateDicts,
+      globals: host.globals(),
+      metadata: content.metadata,
+      findings: [...storages.findings, ...content.findings, ...host.findings(label)],
+      checkIntegrity: () => integrityOf(archive, label),
+    };
+  });
 };
 
 /** Opens a zip checkpoint whose directory was read already; throws as readTorchZip does. */

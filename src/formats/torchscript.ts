@@ -39,7 +39,7 @@ const MAX_ATTRIBUTES = 64;
 class ScriptHost extends TorchHost {
   override call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue {
     const isOwn = callable instanceof PickleGlobal && /^__torch__(\.|$)/.test(callable.module);
-    return isOwn ? this.create(callable, args) : super.call(callable, args, machine);
+    return isOwn ? this.create(callable, args, machine) : super.call(callable, args, machine);
   }
 }
 
@@ -119,39 +119,41 @@ export const openTorchScript = (
   const bigEndian = isBigEndian(archive, root, label);
   let storages = new ArchiveStorages(archive, `${root}data/`, label, bigEndian);
   const host = new ScriptHost((id, machine) => storages.resolve(id, machine), options);
-  const module = readPickle(pickle, root, label, host);
-  if (!(module instanceof PickleObject)) {
-    throw new OrthoError(
-      'checkpoint/invalid',
-      `${label}: data.pkl of the TorchScript archive holds no module`,
-      {
-        hint: 'the archive was put together by hand or is damaged',
-        at: { file: label },
-      },
-    );
-  }
-  const content = scriptContentOf(module, new ScriptClasses(archive, root));
-  const findings: Finding[] = [...storages.findings];
-  const entry = archive.entries.get(`${root}constants.pkl`);
-  storages = new ArchiveStorages(archive, `${root}constants/`, label, bigEndian);
-  const constants = constantsOf(entry === undefined ? null : readPickle(entry, root, label, host));
-  findings.push(...storages.findings);
-  host.refuseCalls();
-  const stateDicts: StateDict[] = [
-    { path: '', entries: content.weights },
-    { path: 'constants', entries: constants },
-    { path: 'attributes', entries: content.tensors },
-  ]
-    .filter(({ entries }) => entries.size > 0)
-    .map((each) => toStateDict(each, label, findings));
-  const isFrozen = content.weights.size === 0 && constants.size > 0;
-  return {
-    format: 'torchscript',
-    stateDicts,
-    globals: host.globals(),
-    metadata: metadataOf(module, content, isFrozen, archive, root),
-    findings: [...findings, ...host.findings(label)],
-    checkIntegrity: () => integrityOf(archive, label),
-    close: () => source.close(),
-  };
+  const read = host.reading('torchscript', label, () => {
+    const module = readPickle(pickle, root, label, host);
+    if (!(module instanceof PickleObject)) {
+      throw new OrthoError(
+        'checkpoint/invalid',
+        `${label}: data.pkl of the TorchScript archive holds no module`,
+        {
+          hint: 'the archive was put together by hand or is damaged',
+          at: { file: label },
+        },
+      );
+    }
+    const content = scriptContentOf(module, new ScriptClasses(archive, root));
+    const findings: Finding[] = [...storages.findings];
+    const entry = archive.entries.get(`${root}constants.pkl`);
+    storages = new ArchiveStorages(archive, `${root}constants/`, label, bigEndian);
+    const constants = constantsOf(entry === undefined ? null : readPickle(entry, root, label, host));
+    findings.push(...storages.findings);
+    host.refuseCalls();
+    const stateDicts: StateDict[] = [
+      { path: '', entries: content.weights },
+      { path: 'constants', entries: constants },
+      { path: 'attributes', entries: content.tensors },
+    ]
+      .filter(({ entries }) => entries.size > 0)
+      .map((each) => toStateDict(each, label, findings));
+    const isFrozen = content.weights.size === 0 && constants.size > 0;
+    return {
+      format: 'torchscript',
+      stateDicts,
+      globals: host.globals(),
+      metadata: metadataOf(module, content, isFrozen, archive, root),
+      findings: [...findings, ...host.findings(label)],
+      checkIntegrity: () => integrityOf(archive, label),
+    };
+  });
+  return { ...read, close: () => source.close() };
 };

@@ -134,7 +134,7 @@ describe('calls of unknown functions', () => {
       _parameters: dict({ weight: tensor(storage('0', 1), [1], [1]) }),
       _buffers: ops('}'),
       _modules: ops('}'),
-      activation: call('functools.partial', str('x')),
+      activation: call('functools.partial', global('net.Activation')),
     });
     const file = openWeights(
       checkpointFile(ops(global('net.Model'), ')', 0x81, state, 'b'), { 0: floats(1) }),
