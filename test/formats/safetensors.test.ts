@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BytesSource } from '../../src/core/source.ts';
 import { float32Tensor, int64Tensor, tensorBytes, tensorOf, toFloat32 } from '../../src/core/tensor.ts';
@@ -61,6 +62,55 @@ describe('writing', () => {
     const back = readSafetensors(new BytesSource(bytesOf(odd))).tensors;
     expect([...odd.keys()].map((key) => toFloat32(back.get(key)!)[0])).toEqual([1, 2, 3]);
   });
+  it('gives the bytes of the reference writer, for every type it writes', () => {
+    const golden = readFileSync(new URL('../fixtures/safetensors/all_dtypes.safetensors', import.meta.url));
+    const { tensors: all, metadata } = readSafetensors(new BytesSource(golden));
+    expect([...all.values()].map(({ dtype }) => dtype)).toEqual([
+      ...['uint64', 'int64', 'int64', 'int64', 'float64', 'complex64', 'float32', 'float32', 'float32'],
+      ...['uint32', 'int32', 'bfloat16', 'float16', 'float16', 'uint16', 'int16', 'float8e5m2fnuz'],
+      ...[
+        'float8e4m3fnuz',
+        'float8e8m0',
+        'float8e4m3fn',
+        'float8e5m2',
+        'int8',
+        'uint8',
+        'float4e2m1',
+        'bool',
+      ],
+    ]);
+    expect([all.get('f4.weight')!.dims, all.get('f4.weight')!.data.size]).toEqual([[2, 4], 4]);
+    const shuffled = new Map([...all].reverse());
+    expect(bytesOf(shuffled, metadata as Map<string, string>).equals(golden)).toBe(true);
+  });
+  it('packs six-bit floats', () => {
+    const six = new Map([
+      ['a', tensorOf('float6e2m3', [2, 2], Uint8Array.of(1, 2, 3))],
+      ['b', tensorOf('float6e3m2', [4], Uint8Array.of(4, 5, 6))],
+    ]);
+    const back = readSafetensors(new BytesSource(bytesOf(six))).tensors;
+    for (const [name, { dtype, dims, data }] of six) {
+      expect(back.get(name)).toMatchObject({ dtype, dims });
+      expect([...tensorBytes(back.get(name)!)]).toEqual([...data.read(0, 3)]);
+    }
+  });
+  it('sorts metadata, so that its order says nothing', () => {
+    const texts = [
+      ['z', '1'],
+      ['format', 'pt'],
+    ] as const;
+    expect(bytesOf(tensors, new Map(texts)).equals(bytesOf(tensors, new Map([...texts].reverse())))).toBe(
+      true,
+    );
+  });
+  it.each<[string, Parameters<typeof tensorOf>]>([
+    ['a packed tensor that ends inside a byte', ['float4e2m1', [3], new Uint8Array(2)]],
+    ['four-bit integers', ['int4', [4], new Uint8Array(2)]],
+  ])('refuses %s', (_, parts) => {
+    expect(() => bytesOf(new Map([['p', tensorOf(...parts)]]))).toThrow(
+      expect.objectContaining({ code: 'dtype/unsupported', at: { key: 'p' } }),
+    );
+  });
   it('refuses types the format lacks', () => {
     expect(() => bytesOf(new Map([['c', tensorOf('complex128', [1], new Uint8Array(16))]]))).toThrow(
       expect.objectContaining({ code: 'dtype/unsupported' }),
@@ -74,6 +124,31 @@ describe('refusing', () => {
   it.each<[string, BytesSource, string]>([
     ['a sound file', fileOf(`{"a":${f32(0, 4)},"b":${f32(4, 8)}}`, 8), 'none'],
     ['an empty one', fileOf('{}'), 'none'],
+    ['padding by spaces', fileOf(`{"a":${f32(0, 4)}}   `, 4), 'none'],
+    ['no metadata', fileOf(`{"__metadata__":null,"a":${f32(0, 4)}}`, 4), 'none'],
+    ['padding by zeros', fileOf(`{"a":${f32(0, 4)}}\0\0`, 4), 'safetensors/invalid'],
+    ['a header that begins with a space', fileOf(` {"a":${f32(0, 4)}}`, 4), 'safetensors/invalid'],
+    ['a byte order mark', fileOf(`\ufeff{"a":${f32(0, 4)}}`, 4), 'safetensors/invalid'],
+    ['a key twice', fileOf(`{"a":${f32(0, 4)},"a":${f32(0, 4)}}`, 4), 'safetensors/invalid'],
+    [
+      'a key twice, once escaped',
+      fileOf(`{"a":${f32(0, 4)},"\\u0061":${f32(0, 4)}}`, 4),
+      'safetensors/invalid',
+    ],
+    [
+      'a field twice',
+      fileOf('{"a":{"dtype":"I8","dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4),
+      'safetensors/invalid',
+    ],
+    ['metadata twice', fileOf('{"__metadata__":{},"__metadata__":{}}'), 'safetensors/invalid'],
+    ['metadata that is no text', fileOf('{"__metadata__":{"a":1}}'), 'safetensors/invalid'],
+    ['half a letter as a name', fileOf(`{"\\ud800":${f32(0, 4)}}`, 4), 'safetensors/invalid'],
+    ['deep lists', fileOf(`{"a":${'['.repeat(100)}`), 'safetensors/invalid'],
+    [
+      'a packed tensor that ends inside a byte',
+      fileOf('{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}}', 2),
+      'safetensors/invalid',
+    ],
     ['a hole', fileOf(`{"a":${f32(0, 4)},"b":${f32(8, 12)}}`, 12), 'safetensors/invalid'],
     ['an overlap', fileOf(`{"a":${f32(0, 4)},"b":${f32(2, 6)}}`, 6), 'safetensors/invalid'],
     ['bytes left over', fileOf(`{"a":${f32(0, 4)}}`, 5), 'safetensors/invalid'],

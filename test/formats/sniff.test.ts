@@ -47,7 +47,7 @@ describe('files that are no weights are named for what they are', () => {
     expect(errorOf('<html>', 'model.safetensors').message).toContain('HTML page');
   });
   it('a folder and a missing file', () => {
-    expect(() => openWeights('/')).toThrow(expect.objectContaining({ code: 'file/not-found' }));
+    expect(() => openWeights('/')).toThrow(expect.objectContaining({ code: 'file/unknown-format' }));
     expect(() => openWeights('/no/such/file.pth')).toThrow(
       expect.objectContaining({ code: 'file/not-found' }),
     );
