@@ -229,5 +229,19 @@ export class SliceSource implements ByteSource {
 
 /** Walks a source in chunks of at most `chunk` bytes (a view that is only valid until the next step). */
 export function* chunksOf(source: ByteSource, chunk = 1 << 20): Generator<Uint8Array> {
-  for (let at = 0; at < source.size; at += chunk) yield source.read(at, Math.min(chunk, source.size - at));
+  // Views of memory cost nothing; everything else is read into one buffer, so that no garbage piles up.
+  const buffer =
+    source instanceof BytesSource || source.size === 0
+      ? undefined
+      : new Uint8Array(Buffer.allocUnsafeSlow(Math.min(chunk, source.size)).buffer);
+  for (let at = 0; at < source.size; at += chunk) {
+    const length = Math.min(chunk, source.size - at);
+    if (buffer === undefined) {
+      yield source.read(at, length);
+      continue;
+    }
+    const bytes = buffer.subarray(0, length);
+    source.readInto(bytes, at);
+    yield bytes;
+  }
 }

@@ -199,4 +199,5 @@ export function* npyChunks(tensor: Tensor): Generator<Uint8Array> {
 }
 
 /** The whole of an `.npy` file, as pieces to write one after the other. @throws OrthoError dtype/unsupported */
-export const writeNpy = (tensor: Tensor): Uint8Array[] => [...npyChunks(tensor)];
+export const writeNpy = (tensor: Tensor): Uint8Array[] =>
+  Array.from(npyChunks(tensor), (chunk) => chunk.slice());

@@ -116,4 +116,5 @@ export const npzChunks = (tensors: ReadonlyMap<string, Tensor>): Generator<Uint8
 };
 
 /** The whole of an `.npz`, as pieces to write one after the other. @throws as npzChunks does */
-export const writeNpz = (tensors: ReadonlyMap<string, Tensor>): Uint8Array[] => [...npzChunks(tensors)];
+export const writeNpz = (tensors: ReadonlyMap<string, Tensor>): Uint8Array[] =>
+  Array.from(npzChunks(tensors), (chunk) => chunk.slice());

@@ -7,6 +7,7 @@ import { createHash, type Hash } from 'node:crypto';
 import {
   closeSync,
   fchmodSync,
+  fdatasync,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -27,6 +28,11 @@ import { discardTempFile, forgetTempFile, reserveTempFile, targetOf } from './te
 
 /** Small writes are gathered up to this size; sources are copied in pieces of it. */
 const CHUNK = 1 << 20;
+/**
+ * After so many bytes the system is asked to put them on the disk while the next ones are made: large files are then
+ * nearly there when the last byte is written.
+ */
+const SYNC_STEP = 64 << 20;
 
 /** Where the content of an output goes, in order. */
 export interface Sink {
@@ -169,14 +175,19 @@ class FileSink implements Sink {
   readonly #fd: number;
   readonly #target: string;
   readonly #hash: Hash | undefined;
+  readonly #isForced: boolean;
   readonly #buffer = Buffer.allocUnsafe(CHUNK);
+  readonly #syncs: Promise<Error | null>[] = [];
   #buffered = 0;
   #bytes = 0;
+  #unsynced = 0;
 
-  constructor(fd: number, target: string, hash: boolean) {
+  /** @param forced the file is to be on the disk when it is finished. */
+  constructor(fd: number, target: string, { hash, forced }: { hash: boolean; forced: boolean }) {
     this.#fd = fd;
     this.#target = target;
     this.#hash = hash ? createHash('sha256') : undefined;
+    this.#isForced = forced;
   }
 
   get bytes(): number {
@@ -192,6 +203,14 @@ class FileSink implements Sink {
   finish(): string | null {
     this.#flush();
     return this.#hash?.digest('hex') ?? null;
+  }
+
+  /** When this settles, nobody else uses the descriptor any more. */
+  async settle(): Promise<void> {
+    // An error of the disk is told to the first who asks: it must not be lost because that was not the last one.
+    const failures = (await Promise.all(this.#syncs)).filter((error) => error !== null);
+    this.#syncs.length = 0;
+    if (failures[0] !== undefined) throw asOutputError(this.#target, failures[0]);
   }
 
   #append(chunk: Uint8Array): void {
@@ -227,6 +246,10 @@ class FileSink implements Sink {
     guarded(this.#target, () => {
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
     });
+    this.#unsynced += bytes.length;
+    if (!this.#isForced || this.#unsynced < SYNC_STEP) return;
+    this.#unsynced = 0;
+    this.#syncs.push(new Promise((resolve) => fdatasync(this.#fd, resolve)));
   }
 }
 
@@ -245,11 +268,13 @@ const writeOne = async (file: OutputFile, options: OutputOptions): Promise<Pendi
   const stat = guarded(path, () => statOf(target));
   const temp = isStream(stat) || options.isTemporary ? undefined : reserveTempFile(target);
   let fd: number | undefined;
+  let sink: FileSink | undefined;
   try {
     fd = guarded(path, () => openSync(temp ?? target, temp === undefined ? 'w' : 'wx'));
-    const sink = new FileSink(fd, path, options.hash === true);
+    sink = new FileSink(fd, path, { hash: options.hash === true, forced: temp !== undefined });
     await file.write(sink);
     const sha256 = sink.finish();
+    await sink.settle();
     const open = fd;
     if (temp !== undefined) {
       guarded(path, () => {
@@ -261,6 +286,7 @@ const writeOne = async (file: OutputFile, options: OutputOptions): Promise<Pendi
     guarded(path, () => closeSync(open));
     return { file, target, temp, existed: stat !== undefined, written: { path, bytes: sink.bytes, sha256 } };
   } catch (error) {
+    await sink?.settle().catch(() => undefined);
     if (fd !== undefined) closeSync(fd);
     if (temp !== undefined) discardTempFile(temp);
     throw error;

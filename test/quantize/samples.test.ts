@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { float32Tensor, type Tensor, toFloat32 } from '../../src/core/tensor.ts';
-import { npzChunks } from '../../src/formats/npz.ts';
+import { writeNpz } from '../../src/formats/npz.ts';
 import { NO_NORMALIZATION, openSamples } from '../../src/quantize/samples.ts';
 import type { TensorSpec } from '../../src/runtime/session.ts';
 
@@ -28,7 +28,7 @@ const tensor = (...dims: number[]): Tensor =>
 
 const open = (name: string, arrays: Record<string, Tensor>, inputs: readonly TensorSpec[]) => {
   const path = join(folder, name);
-  writeFileSync(path, Buffer.concat([...npzChunks(new Map(Object.entries(arrays)))]));
+  writeFileSync(path, Buffer.concat(writeNpz(new Map(Object.entries(arrays)))));
   return openSamples(path, inputs, { seed: 0, normalization: NO_NORMALIZATION });
 };
 
