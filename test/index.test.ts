@@ -7,6 +7,7 @@ test('every command is a function', () => {
   const jobs = {
     bench: library.benchModels,
     convert: library.convertCheckpoint,
+    diff: library.diffFiles,
     inspect: library.inspectFile,
     optimize: library.optimizeModel,
     quantize: library.quantizeModel,

@@ -11,7 +11,8 @@ import type { ByteSource } from './source.ts';
 /** Elements that are read at once: a multiple of 8, so that sub-byte types end on a byte; they stay in the cache. */
 const BATCH = 1 << 14;
 
-type Decoder = (bytes: Uint8Array, values: Float64Array) => void;
+/** Fills `values` from packed little-endian bytes that are aligned to 8 bytes. A complex number is two values. */
+export type Decoder = (bytes: Uint8Array, values: Float64Array) => void;
 
 type Plain =
   | Float64ArrayConstructor
@@ -91,7 +92,8 @@ const makeDecoder = (dtype: DType): Decoder | undefined => {
 
 const decoders = new Map<DType, Decoder>();
 
-const decoderOf = (dtype: DType): Decoder => {
+/** How elements of a type are read. @throws OrthoError dtype/unsupported for strings */
+export const decoderOf = (dtype: DType): Decoder => {
   const known = decoders.get(dtype);
   if (known !== undefined) return known;
   const decoder = makeDecoder(dtype);

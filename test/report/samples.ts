@@ -9,6 +9,7 @@ import type { QuantizeData } from '../../src/report/schemas/quantize.ts';
 import type { RemapData } from '../../src/report/schemas/remap.ts';
 import type { RunData } from '../../src/report/schemas/run.ts';
 import type { VerifyData } from '../../src/report/schemas/verify.ts';
+import { diff } from './diff-sample.ts';
 
 const subject = { file: 'model.onnx', sha256: 'ab'.repeat(32), bytes: 13_631_488 };
 
@@ -241,6 +242,7 @@ export const samples: Readonly<Record<string, Report>> = {
     ],
   }),
   'inspect-weights': report('inspect', inspectWeights),
+  diff: report('diff', diff, { ok: false }),
   remap: report('remap', remap, { ok: false }),
   convert: report('convert', convert),
   optimize: report('optimize', optimize),

@@ -4,6 +4,7 @@ import type { Report } from '../../core/report.ts';
 import type { Block, Layout } from '../document.ts';
 import { benchLayout } from './bench.ts';
 import { convertLayout } from './convert.ts';
+import { diffLayout } from './diff.ts';
 import { genericLayout } from './generic.ts';
 import { inspectLayout } from './inspect.ts';
 import { optimizeLayout } from './optimize.ts';
@@ -13,6 +14,7 @@ import { runLayout } from './run.ts';
 
 export const layouts = {
   inspect: inspectLayout,
+  diff: diffLayout,
   convert: convertLayout,
   optimize: optimizeLayout,
   quantize: quantizeLayout,

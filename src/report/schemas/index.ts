@@ -2,6 +2,7 @@
 import type * as z from 'zod';
 import { bench } from './bench.ts';
 import { convert } from './convert.ts';
+import { diff } from './diff.ts';
 import { inspect } from './inspect.ts';
 import { optimize } from './optimize.ts';
 import { quantize } from './quantize.ts';
@@ -11,6 +12,7 @@ import { verify } from './verify.ts';
 
 export const reportSchemas = {
   inspect,
+  diff,
   remap,
   convert,
   optimize,
