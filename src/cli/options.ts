@@ -230,6 +230,18 @@ const withUnit = (
 };
 
 const SECONDS = { '': 1, ms: 0.001, s: 1, m: 60, min: 60, h: 3600 };
+const BYTES = {
+  '': 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+};
 const MEGABYTES = { '': 1, kb: 1 / 1024, mb: 1, gb: 1024, mib: 1, gib: 1024 };
 
 /** A length of time (`30`, `30s`, `500ms`, `2m`); the value is in seconds. */
@@ -250,6 +262,16 @@ export const megabytes = <const S extends Settings<number>>(
 ) =>
   valueOption<number, S>(metavar, summary, settings, (value, spelling) =>
     withUnit(value, spelling, MEGABYTES, 'an amount of memory'),
+  );
+
+/** A size on the disk (`500MB`, `2GB`, `2GiB`); the value is in bytes, and whole. */
+export const fileSize = <const S extends Settings<number>>(
+  metavar: string,
+  summary: string,
+  settings: S = {} as S,
+) =>
+  valueOption<number, S>(metavar, summary, settings, (value, spelling) =>
+    Math.ceil(withUnit(value, spelling, BYTES, 'a size')),
   );
 
 /** One of these names (usually the keys of a registry). @throws OrthoError usage/unknown-name with the nearest name. */
