@@ -38,6 +38,8 @@ export interface PickleHost {
   call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue;
   /** An opcode that reaches outside the pickle: throws checkpoint/refused-global, or gives a record of it. */
   refuse(what: string, machine: PickleMachine): PickleValue;
+  /** Whether REDUCE may give this callable one argument without a tuple around it; nothing may where this is absent. */
+  takesBareArgument?(callable: PickleValue): boolean;
   /** BINPERSID. */
   persistent(id: PickleValue, machine: PickleMachine): PickleValue;
   /** BUILD on anything but a PickleObject or a dict; false when the value takes no state. */
@@ -323,8 +325,10 @@ const stackGlobal = (m: PickleMachine): void => {
   m.global(module, name);
 };
 const reduce = (m: PickleMachine): void => {
-  const args = argsOf(m, m.pop());
-  m.call(m.pop(), args);
+  const args = m.pop();
+  const callable = m.pop();
+  const isBare = !(args instanceof PickleTuple) && m.host.takesBareArgument?.(callable) === true;
+  m.call(callable, isBare ? [args] : argsOf(m, args));
 };
 const newObject = (m: PickleMachine): void => {
   const args = argsOf(m, m.pop());

@@ -49,7 +49,8 @@ const isContainer = (value: PickleValue): boolean =>
   Array.isArray(value) ||
   value instanceof PickleTuple ||
   value instanceof PickleDict ||
-  value instanceof PickleObject;
+  // Without a state it is a plain value: a member of an enumeration.
+  (value instanceof PickleObject && value.state !== undefined);
 
 /** Whether a container holds nothing but plain values, as far as one look tells. */
 const isPlain = (value: PickleValue): boolean => {

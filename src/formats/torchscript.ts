@@ -35,11 +35,16 @@ import type { ZipArchive } from './zip.ts';
 /** Plain attributes that metadata shows. */
 const MAX_ATTRIBUTES = 64;
 
-/** Classes of the archive itself are data in it, also where enumerations call them. */
+const isOwnClass = (value: PickleValue): value is PickleGlobal =>
+  value instanceof PickleGlobal && /^__torch__(\.|$)/.test(value.module);
+
+/** Classes of the archive itself are data in it, also where enumerations are called with their value. */
 class ScriptHost extends TorchHost {
   override call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue {
-    const isOwn = callable instanceof PickleGlobal && /^__torch__(\.|$)/.test(callable.module);
-    return isOwn ? this.create(callable, args, machine) : super.call(callable, args, machine);
+    return isOwnClass(callable) ? this.create(callable, args, machine) : super.call(callable, args, machine);
+  }
+  takesBareArgument(callable: PickleValue): boolean {
+    return isOwnClass(callable);
   }
 }
 
