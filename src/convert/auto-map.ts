@@ -1,8 +1,22 @@
 /**
  * The best one-to-one map between the keys of a checkpoint and those of a target, found by shapes, names and order.
  * Pure: no data is read. Where two maps are equally good, none is chosen: the keys are declared ambiguous.
+ *
+ * Evidence is used in the order of its strength, and each kind only splits what the ones before it leave open:
+ * 1. contents: type and shape of a key, and of everything in the modules it lies in (auto-map/alignment.ts);
+ * 2. names: labels of siblings that decide (equal, shifted numbers, synonyms), then the uses of segments elsewhere;
+ * 3. order: places in the file, where the sequence of everything else agrees.
+ * A pair is what is alone with its partner in the end.
  */
 import { type DType, dtypeInfo } from '../core/dtype.ts';
+import { type Owners, splitByAliases } from './auto-map/alias-evidence.ts';
+import { Alignment } from './auto-map/alignment.ts';
+import { ambiguousGroups } from './auto-map/ambiguity.ts';
+import { pairByEqualNames } from './auto-map/equal-names.ts';
+import { splitByNames } from './auto-map/name-evidence.ts';
+import { orderOpinion, splitByOrder } from './auto-map/order-evidence.ts';
+import { splitByTokens } from './auto-map/token-evidence.ts';
+import { transposedHints } from './auto-map/transposed.ts';
 import type { ExpectedKey } from './compare-keys.ts';
 
 /** What is known of a key of the checkpoint. */
@@ -21,13 +35,19 @@ export interface AmbiguousGroup {
   readonly reason: string;
 }
 
+/** How many pairs each kind of evidence decided; they add up to the number of pairs. */
+export interface AutoEvidence {
+  readonly shape: number;
+  readonly names: number;
+  readonly order: number;
+}
+
 export interface AutoMap {
   /** New name by key of the source, in the order of the source. */
   readonly pairs: ReadonlyMap<string, string>;
   /** 0 to 1: 2·pairs over the keys of both sides (target keys that are not needed and got no partner not counted). */
   readonly score: number;
-  /** How many pairs each kind of evidence decided; they add up to the number of pairs. */
-  readonly evidence: { readonly shape: number; readonly names: number; readonly order: number };
+  readonly evidence: AutoEvidence;
   readonly ambiguous: readonly AmbiguousGroup[];
   readonly unmatchedSource: readonly string[];
   /** Needed keys only. */
@@ -36,30 +56,154 @@ export interface AutoMap {
   readonly hints: readonly string[];
 }
 
-/** Finds the map. Deterministic; reads keys, types and shapes only. */
-export const autoMap = (source: ReadonlyMap<string, SourceKey>, target: readonly ExpectedKey[]): AutoMap => {
-  const colour = (dtype: DType, dims: readonly number[]): string =>
-    `${dtypeInfo(dtype).kind} ${dims.join('×')}`;
-  const classes = new Map<string, { from: string[]; to: string[] }>();
-  const classOf = (name: string): { from: string[]; to: string[] } => {
-    const found = classes.get(name) ?? { from: [], to: [] };
-    classes.set(name, found);
-    return found;
-  };
-  for (const [key, { dtype, dims }] of source) classOf(colour(dtype, dims)).from.push(key);
-  for (const { name, dtype = 'float32', shape } of target) classOf(colour(dtype, shape)).to.push(name);
-  const pairs = new Map<string, string>();
-  const ambiguous: AmbiguousGroup[] = [];
-  const unmatchedSource: string[] = [];
-  const unmatchedTarget: string[] = [];
-  for (const { from, to } of classes.values()) {
-    const [first, ...others] = from;
-    if (to.length === 0) unmatchedSource.push(...from);
-    else if (first === undefined) unmatchedTarget.push(...to);
-    else if (others.length === 0 && to.length === 1) pairs.set(first, to[0]!);
-    else ambiguous.push({ from, to, reason: 'the same type and shape' });
+/** A key of either side. */
+export interface AutoKey {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly sharedWith?: string | undefined;
+  readonly isNeeded: boolean;
+}
+
+const kindText = ({ dtype, dims }: AutoKey): string => `${dtypeInfo(dtype).kind} ${dims.join('×')}`;
+const typeText = ({ dtype, dims }: AutoKey): string => `${dtype} ${dims.join('×')}`;
+
+const countsOf = (texts: readonly string[]): Map<string, number> => {
+  const counts = new Map<string, number>();
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
+  return counts;
+};
+
+/** Types are told apart exactly where both sides have the same ones; a half checkpoint of a float network is matched by kind. */
+const colourText = (source: readonly AutoKey[], target: readonly AutoKey[]): ((key: AutoKey) => string) => {
+  const [from, to] = [countsOf(source.map(typeText)), countsOf(target.map(typeText))];
+  const isEqual = from.size === to.size && [...from].every(([text, count]) => to.get(text) === count);
+  return isEqual ? typeText : kindText;
+};
+
+const ownersOf = (keys: readonly AutoKey[]): Int32Array => {
+  const places = new Map(keys.map(({ name }, i) => [name, i]));
+  return Int32Array.from(keys, ({ name, sharedWith }) => places.get(sharedWith ?? name) ?? places.get(name)!);
+};
+
+const aliasCount = (keys: readonly AutoKey[]): number =>
+  keys.filter(({ sharedWith }) => sharedWith !== undefined).length;
+
+type Kind = keyof AutoEvidence;
+
+/** Notes which keys of the source have found their partner since the last time. */
+class Tally {
+  readonly #decided: Uint8Array;
+  readonly counts = { shape: 0, names: 0, order: 0 };
+
+  constructor(keys: number) {
+    this.#decided = new Uint8Array(keys);
   }
-  const score = (2 * pairs.size) / Math.max(1, source.size + target.length);
-  const evidence = { shape: pairs.size, names: 0, order: 0 };
-  return { pairs, score, evidence, ambiguous, unmatchedSource, unmatchedTarget, hints: [] };
+
+  note(alignment: Alignment, kind: Kind): void {
+    for (const { from, to } of alignment.classes().values()) {
+      const [key] = from;
+      if (key === undefined || from.length !== 1 || to.length !== 1 || this.#decided[key] === 1) continue;
+      this.#decided[key] = 1;
+      this.counts[kind]++;
+    }
+  }
+}
+
+const useNames = (alignment: Alignment, owners: Owners | undefined): Set<number> => {
+  const disputed = new Set<number>();
+  for (let isOpen = true; isOpen; ) {
+    if (owners !== undefined) while (splitByAliases(alignment, owners));
+    const before = alignment.classes().size;
+    const names = splitByNames(alignment, orderOpinion(alignment));
+    for (const key of names.disputed) disputed.add(key);
+    isOpen = names.hasSplit && alignment.classes().size > before;
+    if (!isOpen) isOpen = splitByTokens(alignment);
+  }
+  return disputed;
+};
+
+const attempt = (allSource: readonly AutoKey[], allTarget: readonly AutoKey[]): AutoMap => {
+  const textOf = colourText(allSource, allTarget);
+  const [fromTexts, toTexts] = [new Set(allSource.map(textOf)), new Set(allTarget.map(textOf))];
+  const source = allSource.filter((key) => toTexts.has(textOf(key)));
+  const target = allTarget.filter((key) => fromTexts.has(textOf(key)));
+  const names = [source.map(({ name }) => name), target.map(({ name }) => name)] as const;
+  const alignment = new Alignment(names, [source.map(textOf), target.map(textOf)]);
+  const tally = new Tally(source.length);
+  const hasAliases = aliasCount(source) > 0 && aliasCount(source) === aliasCount(target);
+  const owners: Owners | undefined = hasAliases ? [ownersOf(source), ownersOf(target)] : undefined;
+  if (owners !== undefined) while (splitByAliases(alignment, owners));
+  tally.note(alignment, 'shape');
+  const disputed = useNames(alignment, owners);
+  tally.note(alignment, 'names');
+  while (splitByOrder(alignment, disputed)) {
+    tally.note(alignment, 'order');
+    for (const key of useNames(alignment, owners)) disputed.add(key);
+    tally.note(alignment, 'names');
+  }
+  const partners = pairByEqualNames(alignment, source.map(textOf), target.map(textOf));
+  tally.counts.names += partners.byName;
+  tally.counts.shape += partners.byAlias(owners);
+  const { partner } = partners;
+  const ambiguous = ambiguousGroups(alignment, { source, target, partner, disputed });
+
+  const pairs = new Map<string, string>();
+  partner.forEach((to, from) => {
+    if (to >= 0) pairs.set(source[from]!.name, target[to]!.name);
+  });
+  const used = new Set(pairs.values());
+  const open = new Set(ambiguous.flatMap(({ from }) => from));
+  const openTarget = new Set(ambiguous.flatMap(({ to }) => to));
+  const restSource = allSource.filter(({ name }) => !pairs.has(name) && !open.has(name));
+  const restTarget = allTarget.filter(
+    ({ name, isNeeded }) => isNeeded && !used.has(name) && !openTarget.has(name),
+  );
+  const counted = allTarget.filter(({ name, isNeeded }) => isNeeded || used.has(name)).length;
+  return {
+    pairs,
+    score: (2 * pairs.size) / Math.max(1, allSource.length + counted),
+    evidence: tally.counts,
+    ambiguous,
+    unmatchedSource: restSource.map(({ name }) => name),
+    unmatchedTarget: restTarget.map(({ name }) => name),
+    hints: transposedHints(restSource, restTarget),
+  };
+};
+
+const isComplete = ({ ambiguous, unmatchedSource, unmatchedTarget }: AutoMap): boolean =>
+  ambiguous.length + unmatchedSource.length + unmatchedTarget.length === 0;
+
+/**
+ * Finds the map. Deterministic; reads keys, types and shapes only. Second names of a tensor take part where both sides
+ * have them; where one side has each tensor once, the other's second names are left out.
+ */
+export const autoMap = (source: ReadonlyMap<string, SourceKey>, target: readonly ExpectedKey[]): AutoMap => {
+  const from = [...source].map(
+    ([name, { dtype, dims, sharedWith }]): AutoKey => ({ name, dtype, dims, sharedWith, isNeeded: true }),
+  );
+  const to = target.map(
+    ({ name, dtype = 'float32', shape, sharedWith, needed = true }): AutoKey => ({
+      name,
+      dtype,
+      dims: shape,
+      sharedWith,
+      isNeeded: needed,
+    }),
+  );
+  let best = attempt(from, to);
+  const isOwn = ({ sharedWith }: AutoKey): boolean => sharedWith === undefined;
+  const variants: [AutoKey[], AutoKey[], number][] = [
+    [from, to.filter(isOwn), 0],
+    [from.filter(isOwn), to.filter(isOwn), aliasCount(from)],
+  ];
+  for (const [ours, theirs, left] of variants) {
+    if (isComplete(best)) break;
+    if (ours.length === from.length && theirs.length === to.length) continue;
+    const other = attempt(ours, theirs);
+    if (other.score <= best.score) continue;
+    const hint = `${left} second names of tensors are left out: the target names each tensor once`;
+    best = left === 0 ? other : { ...other, hints: [...other.hints, hint] };
+  }
+  return best;
 };

@@ -1,0 +1,127 @@
+/**
+ * Which of several labels is which: the names of modules or parameters that nothing but their names tells apart.
+ * An answer is given only where it is complete and there is no second one.
+ */
+import { isNumber, isSameWord, plainWords } from './key-words.ts';
+
+/**
+ * How far numbers are believed: not at all; where they are all shifted by the same amount; or wherever they come in
+ * the same order.
+ */
+export type NumberTrust = 'none' | 'shift' | 'rank';
+
+export interface LabelMatch {
+  /** For each label, the index of its partner. */
+  readonly partner: readonly number[];
+  /** Numbers decided that were not simply equal under equal words. */
+  readonly byNumber: boolean;
+}
+
+type Words = readonly string[];
+
+/** Without the words that all labels begin or end with. */
+const withoutCommonAffixes = (labels: readonly Words[]): Words[] => {
+  const shortest = Math.min(...labels.map(({ length }) => length));
+  const first = labels[0] ?? [];
+  let start = 0;
+  while (start < shortest && labels.every((words) => words[start] === first[start])) start++;
+  let end = 0;
+  const isCommonEnd = (words: Words): boolean => words.at(-1 - end) === first.at(-1 - end);
+  while (end < shortest - start && labels.every(isCommonEnd)) end++;
+  return labels.map((words) => words.slice(start, words.length - end));
+};
+
+/** The partner of each text, when both lists hold the same texts, each once. */
+const matchEqual = (from: readonly string[], to: readonly string[]): number[] | undefined => {
+  const places = new Map(to.map((text, i) => [text, i]));
+  const partner = from.map((text) => places.get(text) ?? -1);
+  const isComplete = places.size === to.length && new Set(partner).size === from.length;
+  return isComplete && !partner.includes(-1) ? partner : undefined;
+};
+
+/** Numbers by their rank. */
+const matchNumbers = (
+  from: readonly string[],
+  to: readonly string[],
+  trust: NumberTrust,
+): number[] | undefined => {
+  const order = (texts: readonly string[]): number[] =>
+    [...texts.keys()].sort((a, b) => Number(texts[a]) - Number(texts[b]));
+  const ranked = order(to);
+  const partner: number[] = [];
+  const shifts = new Set<number>();
+  order(from).forEach((index, rank) => {
+    partner[index] = ranked[rank]!;
+    shifts.add(Number(from[index]) - Number(to[ranked[rank]!]));
+  });
+  return trust === 'rank' || (trust === 'shift' && shifts.size === 1) ? partner : undefined;
+};
+
+/** Words that each mean the same as one other; a single pair may be left over, which then belongs together. */
+const matchMeanings = (from: readonly Words[], to: readonly Words[]): number[] | undefined => {
+  const isSame = (a: Words, b: Words): boolean =>
+    a.some((x) => !isNumber(x) && b.some((y) => !isNumber(y) && isSameWord(x, y)));
+  const found = from.map((words) => to.flatMap((others, i) => (isSame(words, others) ? [i] : [])));
+  if (found.some(({ length }) => length > 1)) return undefined;
+  const taken = new Set(found.flat());
+  const rest = found.filter(({ length }) => length === 0).length;
+  if (rest > 1 || taken.size !== from.length - rest || from.length < 2) return undefined;
+  const free = [...to.keys()].find((i) => !taken.has(i)) ?? -1;
+  return found.map(([index]) => index ?? free);
+};
+
+/** Labels of several parts each, all of one form: part by part, each text with one partner. */
+const matchParts = (
+  from: readonly Words[],
+  to: readonly Words[],
+  trust: NumberTrust,
+): number[] | undefined => {
+  const length = from[0]?.length ?? 0;
+  if (length === 0 || length > 4 || [...from, ...to].some((words) => words.length !== length))
+    return undefined;
+  const translations: Map<string, string>[] = [];
+  for (let part = 0; part < length; part++) {
+    const ours = [...new Set(from.map((words) => words[part]!))];
+    const theirs = [...new Set(to.map((words) => words[part]!))];
+    if (ours.length !== theirs.length) return undefined;
+    const areNumbers = [...ours, ...theirs].every(isNumber);
+    const alone = ours.length === 1 && !areNumbers ? [0] : undefined;
+    const partner = areNumbers ? matchNumbers(ours, theirs, trust) : (alone ?? matchEqual(ours, theirs));
+    if (partner === undefined) return undefined;
+    translations.push(new Map(ours.map((text, i) => [text, theirs[partner[i]!]!])));
+  }
+  return matchEqual(
+    from.map((words) => words.map((text, part) => translations[part]!.get(text)).join(' ')),
+    to.map((words) => words.join(' ')),
+  );
+};
+
+/** Keras counts `conv`, `conv_1`, `conv_2`: no number is the number 0. */
+const withZero = (labels: readonly Words[]): readonly Words[] => {
+  const numbered = labels.filter(({ length }) => length > 0);
+  const isCounted =
+    numbered.length === labels.length - 1 &&
+    numbered.every(([word = '', ...more]) => isNumber(word) && more.length === 0);
+  return isCounted && numbered.every(([word]) => word !== '0')
+    ? labels.map((words) => (words.length === 0 ? ['0'] : words))
+    : labels;
+};
+
+/** Pairs labels (lists of words, all different on each side, as many on both); undefined when their names do not decide. */
+export const matchLabels = (
+  from: readonly Words[],
+  to: readonly Words[],
+  trust: NumberTrust,
+): LabelMatch | undefined => {
+  const plain = [from.map(plainWords), to.map(plainWords)] as const;
+  const texts = plain.map((labels) => labels.map((words) => words.join(' ')));
+  const equal = matchEqual(texts[0]!, texts[1]!);
+  if (equal !== undefined) return { partner: equal, byNumber: false };
+  const [ours, theirs] = plain.map((labels) => withZero(withoutCommonAffixes(labels)));
+  const byParts = matchParts(ours!, theirs!, trust);
+  if (byParts !== undefined) return { partner: byParts, byNumber: true };
+  const lower = (labels: readonly Words[]): Words[] =>
+    withoutCommonAffixes(labels.map((words) => words.map((word) => word.toLowerCase())));
+  const byMeaning = matchMeanings(lower(from), lower(to));
+  return byMeaning === undefined ? undefined : { partner: byMeaning, byNumber: false };
+};
