@@ -106,16 +106,22 @@ const compareSharing = (
   return found;
 };
 
-/** Keys without values on either side, and why. */
-const refusedOf = (a: Side, b: Side): { name: string; reason: string }[] =>
-  [...new Set([...a.refused.keys(), ...b.refused.keys()])].map((name) => {
+const hasKey = ({ tensors, refused }: Side, name: string): boolean => tensors.has(name) || refused.has(name);
+
+/** Keys that both sides have, but not both with values, and why. */
+const notComparable = (a: Side, b: Side): { name: string; reason: string }[] =>
+  [...new Set([...a.refused.keys(), ...b.refused.keys()])].flatMap((name) => {
     const [inA, inB] = [a.refused.get(name), b.refused.get(name)];
     if (inA !== undefined && inB !== undefined) return { name, reason: `in both: ${inA.what}` };
+    if (!hasKey(a, name) || !hasKey(b, name)) return [];
     return { name, reason: inA !== undefined ? `in A: ${inA.what}` : `in B: ${inB!.what}` };
   });
 
-const without = (side: Side, other: Side, refused: ReadonlySet<string>): Map<string, WeightTensor> =>
-  new Map([...side.tensors].filter(([name]) => !other.tensors.has(name) && !refused.has(name)));
+/** Keys of one side that the other lacks, and their tensors as far as they have values. */
+const onlyIn = (side: Side, other: Side) => ({
+  keys: [...side.tensors.keys(), ...side.refused.keys()].filter((name) => !hasKey(other, name)),
+  tensors: new Map([...side.tensors].filter(([name]) => !hasKey(other, name))),
+});
 
 const verdictOf = ({
   added,
@@ -144,14 +150,14 @@ export function* diffWeights(
   const { toleranceFor = () => EXACT } = options;
   const a = select(dictA, options);
   const b = select(dictB, options);
-  const notCompared = refusedOf(a, b);
-  const refused = new Set(notCompared.map(({ name }) => name));
-  const onlyA = without(a, b, refused);
-  const onlyB = without(b, a, refused);
-  const common = [...a.tensors.keys()].filter((name) => b.tensors.has(name) && !refused.has(name));
+  const notCompared = notComparable(a, b);
+  const onlyA = onlyIn(a, b);
+  const onlyB = onlyIn(b, a);
+  const common = [...a.tensors.keys()].filter((name) => b.tensors.has(name));
 
   const total =
-    common.reduce((sum, name) => sum + a.tensors.get(name)!.data.size, 0) + bytesToMatch(onlyA, onlyB);
+    common.reduce((sum, name) => sum + a.tensors.get(name)!.data.size, 0) +
+    bytesToMatch(onlyA.tensors, onlyB.tensors);
   let done = 0;
   function* counted<R>(steps: Generator<number, R>): Generator<number, R> {
     for (;;) {
@@ -162,8 +168,8 @@ export function* diffWeights(
     }
   }
 
-  const prefix = findPrefix(onlyA, onlyB);
-  const renamed: readonly RenamedPair[] = yield* counted(matchRenamed(onlyA, onlyB, prefix));
+  const prefix = findPrefix(onlyA.tensors, onlyB.tensors);
+  const renamed: readonly RenamedPair[] = yield* counted(matchRenamed(onlyA.tensors, onlyB.tensors, prefix));
 
   const memory = new DiffMemory();
   const changed: DiffChange[] = [];
@@ -194,8 +200,8 @@ export function* diffWeights(
 
   const renamedFrom = new Set(renamed.map(({ from }) => from));
   const renamedTo = new Set(renamed.map(({ to }) => to));
-  const removed = [...onlyA.keys()].filter((name) => !renamedFrom.has(name));
-  const added = [...onlyB.keys()].filter((name) => !renamedTo.has(name));
+  const removed = onlyA.keys.filter((name) => !renamedFrom.has(name));
+  const added = onlyB.keys.filter((name) => !renamedTo.has(name));
   const pairs = [
     ...common.map((name) => [name, name] as const),
     ...renamed.map(({ from, to }) => [from, to] as const),
@@ -223,7 +229,8 @@ export function* diffWeights(
     },
     modules: summariseModules({ equal, changed, tolerated, added, removed, renamed, notCompared }, [
       ...a.tensors.keys(),
-      ...refused,
+      ...a.refused.keys(),
+      ...notCompared.map(({ name }) => name),
       ...added,
     ]),
   };

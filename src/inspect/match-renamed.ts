@@ -146,25 +146,30 @@ class Pairs {
 
   /** A module's tensor goes where the others of the module went: to the same last component, or the only one there. */
   byModule(rest: Rest): void {
-    const byModule = groupKeys(rest.to, moduleOf);
+    const left = new Map([...groupKeys(rest.to, moduleOf)].map(([module, keys]) => [module, new Set(keys)]));
     for (const from of rest.from) {
       const target = this.#modules.get(moduleOf(from));
-      if (target === undefined) continue;
-      const there = (byModule.get(target) ?? []).filter((to) => rest.to.has(to));
-      const to = there.length === 1 ? there[0] : there.find((one) => leafOf(one) === leafOf(from));
-      if (to !== undefined) this.add(rest, from, to, false);
+      const there = target === undefined ? undefined : left.get(target);
+      if (target === undefined || there === undefined) continue;
+      const alike = target + leafOf(from);
+      const to = there.has(alike) ? alike : there.size === 1 ? [...there][0]! : undefined;
+      if (to === undefined) continue;
+      there.delete(to);
+      this.add(rest, from, to, false);
     }
   }
 
   byOrder(rest: Rest): void {
-    const byLeaf = groupKeys(rest.to, leafOf);
+    const byLeaf = new Map(
+      [...groupKeys(rest.to, leafOf)].map(([leaf, keys]) => [leaf, keys.values()] as const),
+    );
     for (const from of rest.from) {
-      const to = byLeaf.get(leafOf(from))?.shift();
+      const to = byLeaf.get(leafOf(from))?.next().value;
       if (to !== undefined) this.add(rest, from, to, true);
     }
-    const left = [...rest.to];
-    for (const [i, from] of [...rest.from].entries()) {
-      const to = left[i];
+    const left = rest.to.values();
+    for (const from of rest.from) {
+      const to = left.next().value;
       if (to !== undefined) this.add(rest, from, to, true);
     }
   }

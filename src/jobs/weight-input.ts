@@ -1,4 +1,5 @@
 /** A file whose weights a job wants to see: a file or folder of weights, or the initializers of an ONNX model. */
+import { statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
@@ -62,6 +63,7 @@ const openModelWeights = (path: string, stateDict: string | undefined): WeightIn
 };
 
 const isModel = (path: string): boolean => {
+  if (statSync(path).isDirectory()) return false;
   if (extname(path).toLowerCase() === '.onnx') return true;
   const source = new FileSource(path);
   try {

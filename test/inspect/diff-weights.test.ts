@@ -270,6 +270,14 @@ describe('keys', () => {
       { from: 'p.q', to: 'r.q', ambiguous: true },
     ]);
   });
+  it('many equal contents take no longer than their number', () => {
+    const one = floats(7);
+    const names = (end: string) =>
+      Object.fromEntries(Array.from({ length: 30_000 }, (_, i) => [`k${i}${end}`, one]));
+    const result = diff({ w: floats(1), ...names('a') }, { v: floats(1), ...names('b') });
+    expect(result.renamed).toHaveLength(30_001);
+    expect(result.renamed.at(-1)).toEqual({ from: 'k29999a', to: 'k29999b', ambiguous: true });
+  });
   it('what has more names on one side is left over', () => {
     const one = floats(7);
     const result = diff({ a: one, b: one, c: one }, { x: one, y: one });
@@ -295,6 +303,9 @@ describe('keys', () => {
     expect(result.notCompared).toEqual([{ name: 'x', reason: 'in A: a meta tensor' }]);
     expect([result.verdict, result.added, result.totals.equal]).toEqual(['different', [], 1]);
     expect(run(a, a).notCompared).toEqual([{ name: 'x', reason: 'in both: a meta tensor' }]);
+    const missing = run(a, dictOf({ y: floats(1) }));
+    expect([missing.notCompared, missing.removed]).toEqual([[], ['x']]);
+    expect(run(dictOf({}), a).added).toEqual(['y', 'x']);
   });
 });
 
