@@ -1,4 +1,4 @@
-import { argument, flag, text } from '../src/cli/options.ts';
+import { argument, flag, integer, text } from '../src/cli/options.ts';
 import { defineTool } from '../src/cli/tool.ts';
 import { EXIT } from '../src/core/errors.ts';
 
@@ -6,28 +6,43 @@ export const tool = defineTool({
   name: 'inspect',
   summary: 'what is in a model or a file of weights',
   description:
-    'Shows an ONNX model, a PyTorch checkpoint, a safetensors or an npz file. Faults are listed; they end with exit 3 ' +
-    'only under --check, or when nothing can be read.',
+    'Shows an ONNX model, a PyTorch checkpoint, a safetensors, npz or npy file, a set of shards or a folder of them. ' +
+    'Faults are listed; they end with exit 3 only under --check, or when nothing can be read. --globals ends with 3 ' +
+    'where the pickles of a checkpoint name dangerous code, with 0 otherwise.',
   examples: [
     { command: 'ortho inspect model.onnx', says: 'inputs, outputs, operators, parameters, MACs, faults' },
     { command: 'ortho inspect model.onnx --check', says: 'every fault at once; exit 3 when one is an error' },
-    { command: 'ortho inspect weights.pth --stats', says: 'the tensors, and their special values' },
     { command: 'ortho inspect model.onnx --text', says: 'the model in ONNX text' },
+    { command: 'ortho inspect weights.pth', says: 'modules, sizes, architecture, metadata, safety' },
+    {
+      command: "ortho inspect weights.pth --keys '*.bn?.*' --stats --histogram",
+      says: 'min, max, mean, std, norm, zeros and a histogram of some tensors',
+    },
+    { command: 'ortho inspect weights.pth --globals', says: 'what its pickles would do in Python' },
   ],
-  arguments: { file: argument('FILE', 'an ONNX model, a checkpoint, a .safetensors or an .npz file') },
+  arguments: { file: argument('FILE', 'an ONNX model, a file of weights, or a folder of one') },
   options: {
     check: flag('any error ends with exit 3; a file called .onnx must be a model'),
-    stats: flag('count subnormal and non-finite values however large the weights are'),
+    stats: flag('statistics of each tensor; of a model, count special values however large it is'),
+    histogram: flag('a histogram of each tensor, and its statistics'),
+    keys: text('GLOB', 'list, and read, only the tensors whose keys match', { repeat: true }),
+    depth: integer('N', 'levels of the tree of modules (default: what fits on a screen)', {
+      min: 0,
+      max: 64,
+    }),
+    globals: flag('what the Python globals of a checkpoint do, with a verdict: safe, opaque or dangerous'),
     text: flag('print the model as ONNX text (large tensors in full with -v only)'),
     stateDict: text('PATH', 'which state dict of a checkpoint is listed (default: the best one)'),
   },
-  run: async ({ file, check, stats, text: asText, stateDict, hash, verbose }) => {
+  run: async ({ file, text: asText, verbose, ...options }, io) => {
     const { inspectFile, inspectText } = await import('../src/jobs/inspect.ts');
     if (asText) return { text: await inspectText(file, verbose ? undefined : 256) };
-    return inspectFile(file, { check, stats, stateDict, hash });
+    return inspectFile(file, { ...options, io });
   },
-  exitCode: (result, { check }) =>
-    check && 'findings' in result && result.findings.some(({ level }) => level === 'error')
-      ? EXIT.inputInvalid
-      : EXIT.ok,
+  exitCode: (result, { check, globals }) => {
+    const isBad = check && 'findings' in result && result.findings.some(({ level }) => level === 'error');
+    const isDangerous =
+      globals && 'data' in result && 'verdict' in result.data && result.data.verdict === 'dangerous';
+    return isBad || isDangerous ? EXIT.inputInvalid : EXIT.ok;
+  },
 });

@@ -26,6 +26,11 @@ export interface Architecture {
   readonly aliases?: readonly KeyAlias[];
   /** Globs of keys that the module registers and its forward never reads. */
   readonly deadKeys?: readonly string[];
+  /**
+   * A few keys from all over the network: a state dict that has none of them is not worth comparing. Looking them up
+   * is cheap, a dry run is not. Without any, every state dict is compared.
+   */
+  readonly landmarks?: readonly string[];
   /** Builds the network on its inputs, in the order of `inputs`; gives the outputs by name, in order. */
   build(nn: Nn, ...inputs: Value[]): Readonly<Record<string, Value>>;
 }

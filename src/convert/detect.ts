@@ -62,6 +62,38 @@ export const noArchitectureError = (file: string, tensors: ReadonlyMap<string, W
 
 const firstOf = (keys: readonly string[]): string => (keys.length === 0 ? '' : ` (first: "${keys[0]}")`);
 
+/** Components of a prefix that is tried. */
+const MAX_PREFIX_DEPTH = 3;
+
+/** Prefixes of a few components that at least half of the keys share, the shortest first. */
+function* commonPrefixes(tensors: ReadonlyMap<string, WeightTensor>): Generator<string> {
+  let prefix = '';
+  for (let depth = 0; depth < MAX_PREFIX_DEPTH; depth++) {
+    const counts = new Map<string, number>();
+    for (const key of tensors.keys()) {
+      const end = key.startsWith(prefix) ? key.indexOf('.', prefix.length) : -1;
+      if (end >= 0) counts.set(key.slice(0, end + 1), (counts.get(key.slice(0, end + 1)) ?? 0) + 1);
+    }
+    const common = [...counts].sort((a, b) => b[1] - a[1])[0];
+    if (common === undefined || common[1] * 2 < tensors.size) return;
+    prefix = common[0];
+    yield prefix;
+  }
+}
+
+const withoutPrefix = (
+  tensors: ReadonlyMap<string, WeightTensor>,
+  prefix: string,
+): ReadonlyMap<string, WeightTensor> =>
+  prefix === ''
+    ? tensors
+    : new Map(
+        [...tensors].map(([key, tensor]) => [
+          key.startsWith(prefix) ? key.slice(prefix.length) : key,
+          tensor,
+        ]),
+      );
+
 /**
  * The prefix that hides an architecture: stripping it from the keys makes one recognisable (or makes `wanted` fit).
  * Prefixes of up to three components that at least half of the keys share are tried.
@@ -70,23 +102,56 @@ export const findHidingPrefix = (
   tensors: ReadonlyMap<string, WeightTensor>,
   wanted?: Architecture,
 ): { readonly prefix: string; readonly candidate: Candidate } | undefined => {
-  let prefix = '';
-  for (let depth = 0; depth < 3; depth++) {
-    const counts = new Map<string, number>();
-    for (const key of tensors.keys()) {
-      const end = key.startsWith(prefix) ? key.indexOf('.', prefix.length) : -1;
-      if (end >= 0) counts.set(key.slice(0, end + 1), (counts.get(key.slice(0, end + 1)) ?? 0) + 1);
-    }
-    const common = [...counts].sort((a, b) => b[1] - a[1])[0];
-    if (common === undefined || common[1] * 2 < tensors.size) return undefined;
-    prefix = common[0];
-    const stripped = new Map(
-      [...tensors].map(([key, tensor]) => [key.startsWith(prefix) ? key.slice(prefix.length) : key, tensor]),
-    );
+  for (const prefix of commonPrefixes(tensors)) {
+    const stripped = withoutPrefix(tensors, prefix);
     const candidate = wanted === undefined ? detectArchitecture(stripped) : judge(wanted, stripped);
     if (candidate !== undefined && candidate.score >= RECOGNISED) return { prefix, candidate };
   }
   return undefined;
+};
+
+/** The best of the architectures that have a landmark among these keys. */
+const bestByLandmarks = (
+  tensors: ReadonlyMap<string, WeightTensor>,
+  prefix: string,
+): Candidate | undefined => {
+  const likely = Object.values<Architecture>(architectures).filter(
+    ({ landmarks }) => landmarks?.some((key) => tensors.has(prefix + key)) ?? true,
+  );
+  const stripped = likely.length === 0 ? tensors : withoutPrefix(tensors, prefix);
+  let best: Candidate | undefined;
+  for (const architecture of likely) {
+    const candidate = judge(architecture, stripped);
+    if (candidate.score > (best?.score ?? 0)) best = candidate;
+    if (candidate.score === 1) break;
+  }
+  return best;
+};
+
+/** An architecture that may be that of a state dict. */
+export interface ClosestArchitecture {
+  readonly candidate: Candidate;
+  /** What has to be stripped from the keys; '' for nothing. */
+  readonly prefix: string;
+  /** Whether the keys count as its own. */
+  readonly isRecognised: boolean;
+}
+
+/**
+ * The architecture that comes closest to these keys, however far it is; undefined when the keys have no landmark of
+ * any. Cheap for keys that belong to none.
+ */
+export const closestArchitecture = (
+  tensors: ReadonlyMap<string, WeightTensor>,
+): ClosestArchitecture | undefined => {
+  let best: ClosestArchitecture | undefined;
+  for (const prefix of ['', ...commonPrefixes(tensors)]) {
+    const candidate = bestByLandmarks(tensors, prefix);
+    if (candidate === undefined || candidate.score <= (best?.candidate.score ?? 0)) continue;
+    best = { candidate, prefix, isRecognised: candidate.score >= RECOGNISED };
+    if (best.isRecognised) break;
+  }
+  return best;
 };
 
 /** The architecture of this name. @throws OrthoError usage/unknown-name */

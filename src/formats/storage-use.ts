@@ -31,6 +31,7 @@ export const storageFindings = (
 ): Finding[] => {
   const uses = new Map<StorageRecord, Use>();
   for (const [key, record] of tensors) {
+    if (record.storage.byteLength < WORTH_SAYING) continue;
     const use = uses.get(record.storage) ?? { key, views: new Set<string>(), bytes: 0 };
     uses.set(record.storage, use);
     if (use.views.has(record.viewKey)) continue;

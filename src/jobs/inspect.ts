@@ -4,9 +4,11 @@
  */
 import { extname } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
+import type { JobIo } from '../core/job-io.ts';
 import { createReport, type Finding, type Report } from '../core/report.ts';
 import { type ByteSource, BytesSource, FileSource } from '../core/source.ts';
 import type { Summary } from '../inspect/summary.ts';
+import type { InspectWeightsOptions } from '../inspect/weights.ts';
 import type { ModelProto } from '../proto/schema.ts';
 import type { InspectData } from '../report/schemas/inspect.ts';
 import { HASH_LIMIT, isFolder, sha256Of, subjectOf } from './subject.ts';
@@ -14,12 +16,21 @@ import { HASH_LIMIT, isFolder, sha256Of, subjectOf } from './subject.ts';
 export interface InspectOptions {
   /** Run the full checker, over weights too (checksums of their records). */
   readonly check?: boolean;
-  /** Count special values however large the weights are. */
+  /** Statistics of each tensor; of a model, count special values however large the weights are. */
   readonly stats?: boolean;
+  /** Histograms of each tensor of a weight file. */
+  readonly histogram?: boolean;
+  /** Globs that select the tensors of a weight file which are listed and read. */
+  readonly keys?: readonly string[];
+  /** Levels of the tree of modules of a weight file. */
+  readonly depth?: number | undefined;
+  /** Say what each global of a weight file's pickles does. */
+  readonly globals?: boolean;
   /** Hash large files too. */
   readonly hash?: boolean;
   /** Which state dict of a checkpoint is listed. */
   readonly stateDict?: string | undefined;
+  readonly io?: JobIo;
 }
 
 /** Files up to this size are read at once. */
@@ -64,13 +75,15 @@ const checkInFull = async (
 const inspectModel = async (
   source: ByteSource,
   path: string,
-  { check = false, stats = false }: InspectOptions,
+  options: InspectOptions,
 ): Promise<{ data: InspectData; findings: readonly Finding[] }> => {
+  const { check = false, stats = false } = options;
   const [proto, { inspectOnnx }, { summarise }] = await Promise.all([
     decode(source, path),
     import('../inspect/onnx.ts'),
     import('../inspect/summary.ts'),
   ]);
+  refuseWeightOptions(path, options);
   const censusLimit = stats ? Number.POSITIVE_INFINITY : undefined;
   const quick = check ? undefined : summarise(proto, path, censusLimit);
   const summary = quick ?? (await checkInFull(proto, path, censusLimit));
@@ -79,25 +92,30 @@ const inspectModel = async (
 
 const inspectWeightFile = async (
   path: string,
-  { check = false, stats = false, stateDict }: InspectOptions,
+  options: InspectOptions,
 ): Promise<{ data: InspectData; findings: readonly Finding[] }> => {
-  const [{ openWeights }, { pickStateDict }, { inspectWeights }, { detectArchitecture, findHidingPrefix }] =
+  const [{ openWeights }, { pickStateDict }, { inspectWeights, readWeightValues }, { closestArchitecture }] =
     await Promise.all([
       import('../formats/index.ts'),
       import('../formats/state-dict.ts'),
       import('../inspect/weights.ts'),
       import('../convert/detect.ts'),
     ]);
-  const file = openWeights(path);
+  const file = openWeights(path, { describe: true });
   try {
-    if (stateDict !== undefined) pickStateDict(file, path, stateDict);
-    const { data, findings } = inspectWeights(file, {
-      stats: stats || check,
-      stateDict,
-      // DataParallel and the like hide an architecture behind a prefix.
-      detect: (tensors) =>
-        (detectArchitecture(tensors) ?? findHidingPrefix(tensors)?.candidate)?.architecture.name ?? null,
-    });
+    if (options.stateDict !== undefined) pickStateDict(file, path, options.stateDict);
+    const detect: InspectWeightsOptions['detect'] = (tensors) => {
+      const closest = closestArchitecture(tensors);
+      if (closest === undefined) return undefined;
+      const { candidate, prefix, isRecognised } = closest;
+      const { missing, unexpected, mismatched, matched } = candidate.match;
+      const { name } = candidate.architecture;
+      const against = { matched: matched.length, missing, unexpected, mismatched };
+      const match = { name, score: candidate.score, ...(prefix !== '' && { prefix }), ...against };
+      return { match, isRecognised };
+    };
+    const values = await readWeightValues(file, options);
+    const { data, findings } = inspectWeights(file, { ...options, detect }, values);
     const misnamed: Finding[] = isNamedOnnx(path)
       ? [
           {
@@ -111,6 +129,26 @@ const inspectWeightFile = async (
   } finally {
     file.close();
   }
+};
+
+/** The options that mean nothing for a model. @throws OrthoError usage/conflict */
+const refuseWeightOptions = (path: string, options: InspectOptions): void => {
+  const given = [
+    options.keys !== undefined && options.keys.length > 0 && '--keys',
+    options.depth !== undefined && '--depth',
+    options.histogram === true && '--histogram',
+    options.globals === true && '--globals',
+    options.stateDict !== undefined && '--state-dict',
+  ].filter((flag) => flag !== false);
+  if (given.length === 0) return;
+  throw new OrthoError(
+    'usage/conflict',
+    `${path}: a model, and ${given.join(', ')} is for files of weights`,
+    {
+      hint: `leave out ${given.join(', ')}`,
+      at: { file: path },
+    },
+  );
 };
 
 const openSource = (path: string): { readonly source: ByteSource; close(): void } => {

@@ -29,8 +29,8 @@ export interface Lines {
 
 export type Block = Facts | Table | Lines;
 
-/** The blocks of one kind of report, summary first. */
-export type Layout<D> = (data: D) => readonly Block[];
+/** The blocks of one kind of report, summary first; with `all`, also what is only shown to those who ask for it. */
+export type Layout<D> = (data: D, options: { readonly all: boolean }) => readonly Block[];
 
 export const facts = (rows: Facts['rows'], title?: string): Facts =>
   title === undefined ? { kind: 'facts', rows } : { kind: 'facts', title, rows };

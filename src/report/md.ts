@@ -7,7 +7,7 @@ import type { Finding, Report } from '../core/report.ts';
 import type { Block, Table } from './document.ts';
 import { formatBytes, formatPlace } from './format.ts';
 import { blocksOf } from './layouts/index.ts';
-import type { Renderer } from './renderer.ts';
+import type { Renderer, RenderOptions } from './renderer.ts';
 
 /** Letters, digits and punctuation that mean nothing in Markdown. */
 const PLAIN = /^[\p{L}\p{N} .,:;%+/=()[\]×–±"'?-]*$/u;
@@ -23,8 +23,11 @@ export const markdownText = (text: string): string => {
   return `${fence}${space}${trimmed}${space}${fence}`;
 };
 
-/** The same inside a table, where a bar would end the cell. */
-const cell = (text: string): string => markdownText(text).replaceAll('|', '\\|');
+const indentOf = (text: string): number => text.length - text.trimStart().length;
+
+/** The same inside a table, where a bar would end the cell and spaces in front would be lost. */
+const cell = (text: string): string =>
+  '&nbsp;'.repeat(indentOf(text)) + markdownText(text).replaceAll('|', '\\|');
 
 /** Prose with the characters of Markdown escaped; a mention is cut with a zero-width space. */
 const prose = (text: string): string =>
@@ -46,7 +49,12 @@ const blockLines = (block: Block): string[] => {
   const title = block.title === undefined ? [] : [`### ${prose(block.title)}`, ''];
   if (block.kind === 'table') return [...title, ...tableLines(block)];
   if (block.kind === 'lines') return [...title, ...block.lines.map((line) => `- ${markdownText(line)}`)];
-  return [...title, ...block.rows.map(([label, text]) => `- ${prose(label)}: ${markdownText(text)}`)];
+  return [
+    ...title,
+    ...block.rows.map(
+      ([label, text]) => `${' '.repeat(indentOf(label))}- ${prose(label.trimStart())}: ${markdownText(text)}`,
+    ),
+  ];
 };
 
 const findingLine = ({ level, rule, message, hint, at }: Finding): string => {
@@ -58,7 +66,7 @@ const findingLine = ({ level, rule, message, hint, at }: Finding): string => {
   ].join('');
 };
 
-const render = (report: Report): string => {
+const render = (report: Report, options: RenderOptions): string => {
   const { schema, subject, ok, version, findings } = report;
   const sha = subject.sha256 === null ? '' : `, sha256 \`${subject.sha256}\``;
   const lines = [
@@ -66,7 +74,7 @@ const render = (report: Report): string => {
     '',
     `${formatBytes(subject.bytes)}${sha}, ortho ${version}`,
   ];
-  for (const block of blocksOf(report)) lines.push('', ...blockLines(block));
+  for (const block of blocksOf(report, options)) lines.push('', ...blockLines(block));
   if (findings.length > 0) lines.push('', '### findings', '', ...findings.map(findingLine));
   return `${lines.join('\n')}\n`;
 };

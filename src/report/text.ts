@@ -84,7 +84,7 @@ const render = (report: Report, options: RenderOptions): string => {
     ? (style, text) => styleText(style, text, { validateStream: false })
     : (_style, text) => text;
   const lines = [headLine(report, paint)];
-  for (const block of blocksOf(report)) lines.push('', ...blockLines(block, paint, options));
+  for (const block of blocksOf(report, options)) lines.push('', ...blockLines(block, paint, options));
   if (report.findings.length > 0) {
     lines.push('', ...report.findings.flatMap((finding) => findingLines(finding, paint)));
   }

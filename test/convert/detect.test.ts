@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
+import type { Architecture } from '../../src/convert/architecture.ts';
 import { architectures } from '../../src/convert/architectures/index.ts';
+import { dryBuild } from '../../src/convert/build.ts';
 import {
   architectureNamed,
+  closestArchitecture,
   detectArchitecture,
   findHidingPrefix,
   noArchitectureError,
@@ -58,4 +61,38 @@ test('an unknown name comes with the nearest one', () => {
     expect.objectContaining({ code: 'usage/unknown-name', hint: expect.stringContaining('"gdconv"') }),
   );
   expect(() => architectureNamed('constructor')).toThrow(expect.objectContaining({ exitCode: 2 }));
+});
+
+test.each(Object.values<Architecture>(architectures))('$name has landmarks of its own', (architecture) => {
+  const { requests } = dryBuild(architecture, new Map()).parameters;
+  const { landmarks = [] } = architecture;
+  expect(landmarks.length).toBeGreaterThan(2);
+  expect(landmarks.filter((key) => requests.get(key)?.needed !== true)).toEqual([]);
+});
+
+test.each([
+  'gdconv',
+  'gdconv56',
+  'gdconv_se',
+  'tv_mnv2',
+  'xl19_small',
+  'xl19_large',
+  'xl23_small',
+  'resnet18',
+])('the architecture closest to %s is the one that a full search finds', (name) => {
+  const tensors = keysOf(name);
+  const [closest, found] = [closestArchitecture(tensors), detectArchitecture(tensors)];
+  expect(closest?.isRecognised ?? false).toBe(found !== undefined);
+  if (found !== undefined) expect(closest?.candidate.architecture).toBe(found.architecture);
+  const hidden = closestArchitecture(prefixed(tensors, 'model.net.'));
+  expect(hidden?.isRecognised ?? false).toBe(found !== undefined);
+  if (found !== undefined) expect(hidden).toMatchObject({ prefix: 'model.net.', candidate: found });
+});
+
+test('the closest architecture is named although it is another one', () => {
+  const closest = closestArchitecture(keysOf('xl23_small'));
+  expect(closest).toMatchObject({ prefix: '', isRecognised: false });
+  expect(closest?.candidate.architecture.name).toBe('mobilenetv3-xl19-small');
+  expect(closest?.candidate.score).toBeLessThan(0.7);
+  expect(closestArchitecture(new Map())).toBeUndefined();
 });

@@ -3,13 +3,14 @@ import type { Report } from '../../src/core/report.ts';
 import { createReport } from '../../src/core/report.ts';
 import type { BenchData } from '../../src/report/schemas/bench.ts';
 import type { ConvertData } from '../../src/report/schemas/convert.ts';
-import type { InspectOnnxData, InspectWeightsData } from '../../src/report/schemas/inspect.ts';
+import type { InspectOnnxData } from '../../src/report/schemas/inspect.ts';
 import type { OptimizeData } from '../../src/report/schemas/optimize.ts';
 import type { QuantizeData } from '../../src/report/schemas/quantize.ts';
 import type { RemapData } from '../../src/report/schemas/remap.ts';
 import type { RunData } from '../../src/report/schemas/run.ts';
 import type { VerifyData } from '../../src/report/schemas/verify.ts';
 import { diff } from './diff-sample.ts';
+import { inspectWeights } from './inspect-samples.ts';
 
 const subject = { file: 'model.onnx', sha256: 'ab'.repeat(32), bytes: 13_631_488 };
 
@@ -33,33 +34,6 @@ const inspectOnnx: InspectOnnxData = {
   nonFinite: null,
   externalData: [{ location: 'model.data', tensors: 3, bytes: 14_000_000 }],
   metadata: { author: 'me' },
-};
-
-const inspectWeights: InspectWeightsData = {
-  format: 'torch-zip',
-  tensors: [
-    { name: 'module.conv1.weight', dtype: 'float32', shape: [16, 3, 3, 3], bytes: 1728 },
-    {
-      name: 'module.tied',
-      dtype: 'float32',
-      shape: [16, 3, 3, 3],
-      bytes: 1728,
-      sharedWith: 'module.conv1.weight',
-    },
-    { name: 'module.bn.num_batches_tracked', dtype: 'int64', shape: [], bytes: 8 },
-  ],
-  parameters: 433,
-  bytes: 1736,
-  stateDicts: [{ path: 'state_dict', tensors: 3 }],
-  globals: [
-    { name: 'collections.OrderedDict', kind: 'data', calls: 2 },
-    { name: 'my.Config', kind: 'opaque', calls: 1 },
-    { name: 'os.system', kind: 'dangerous', calls: 1, first: { pickle: 'a.pth: data.pkl', byte: 120 } },
-  ],
-  metadata: { epoch: 80, best_acc: 0.9213, args: { lr: 0.1 } },
-  architecture: null,
-  subnormals: { tensors: 0, elements: 0 },
-  nonFinite: null,
 };
 
 export const parity: VerifyData = {
@@ -241,7 +215,9 @@ export const samples: Readonly<Record<string, Report>> = {
       { level: 'note', rule: 'subnormal-weights', message: '62 subnormal weights in 4 tensors' },
     ],
   }),
-  'inspect-weights': report('inspect', inspectWeights),
+  'inspect-weights': report('inspect', inspectWeights.few),
+  'inspect-modules': report('inspect', inspectWeights.many),
+  'inspect-globals': report('inspect', inspectWeights.autopsy, { ok: false }),
   diff: report('diff', diff, { ok: false }),
   remap: report('remap', remap, { ok: false }),
   convert: report('convert', convert),

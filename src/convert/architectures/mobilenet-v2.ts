@@ -7,6 +7,12 @@ export const mobilenetV2: Architecture = {
   summary: 'MobileNetV2 classifier, 1000 ImageNet classes or as many as the checkpoint has',
   module: 'torchvision.models.mobilenet_v2',
   inputs: [{ name: 'input', shape: [1, 3, 224, 224] }],
+  landmarks: [
+    'features.0.0.weight',
+    'features.6.conv.2.weight',
+    'features.12.conv.1.0.weight',
+    'classifier.1.weight',
+  ],
   build: (nn, input) => {
     const features = mobileNetV2Features(nn.scope('features'), input!, 'nested');
     const pooled = nn.flatten(nn.adaptiveAvgPool2d(features, 1));

@@ -25,5 +25,6 @@ export const mobilenetv3Xl19Large: Architecture = {
   summary: 'MobileNetV3-Large of 2019, 224×224 pixels',
   module: 'MobileNetV3_Large of xiaolai-sqlai/mobilenetv3 at ea2985c',
   inputs: [{ name: 'input', shape: [1, 3, 224, 224] }],
+  landmarks: ['bneck.0.conv2.weight', 'bneck.5.conv3.weight', 'bneck.11.conv2.weight', 'linear4.weight'],
   build: (nn, input) => ({ output: mobileNetV3Xl19(nn, input!, BLOCKS, 960) }),
 };

@@ -21,5 +21,6 @@ export const mobilenetv3Xl19Small: Architecture = {
   summary: 'MobileNetV3-Small of 2019 (py-feat style classifiers), 224×224 pixels',
   module: 'MobileNetV3_Small of xiaolai-sqlai/mobilenetv3 at ea2985c',
   inputs: [{ name: 'input', shape: [1, 3, 224, 224] }],
+  landmarks: ['bneck.0.conv2.weight', 'bneck.4.conv2.weight', 'bneck.7.se.se.1.weight', 'linear4.weight'],
   build: (nn, input) => ({ output: mobileNetV3Xl19(nn, input!, BLOCKS, 576) }),
 };

@@ -9,6 +9,7 @@ export const onet: Architecture = {
   summary: 'MTCNN O-Net: boxes and five landmarks of faces of 48×48 pixels',
   module: 'ONet of facenet-pytorch',
   inputs: [{ name: 'input', shape: ['batch', 3, 48, 48] }],
+  landmarks: ['prelu1.weight', 'dense5.weight', 'dense6_1.weight', 'dense6_3.weight'],
   build: (nn, input) => {
     let x = nn.conv2d(input!, 'conv1', { out: 32, kernel: 3 });
     x = nn.prelu(x, 'prelu1', { slopes: 32 });

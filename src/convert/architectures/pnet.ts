@@ -9,6 +9,7 @@ export const pnet: Architecture = {
   summary: 'MTCNN P-Net: face proposals on images of any size',
   module: 'PNet of facenet-pytorch',
   inputs: [{ name: 'input', shape: ['batch', 3, 'height', 'width'] }],
+  landmarks: ['prelu1.weight', 'conv4_1.weight', 'conv4_2.weight'],
   build: (nn, input) => {
     let x = nn.conv2d(input!, 'conv1', { out: 10, kernel: 3 });
     x = nn.prelu(x, 'prelu1', { slopes: 10 });

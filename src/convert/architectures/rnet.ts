@@ -6,6 +6,7 @@ export const rnet: Architecture = {
   summary: 'MTCNN R-Net: refines face proposals of 24×24 pixels',
   module: 'RNet of facenet-pytorch',
   inputs: [{ name: 'input', shape: ['batch', 3, 24, 24] }],
+  landmarks: ['prelu1.weight', 'dense4.weight', 'dense5_1.weight', 'dense5_2.weight'],
   build: (nn, input) => {
     let x = nn.conv2d(input!, 'conv1', { out: 28, kernel: 3 });
     x = nn.prelu(x, 'prelu1', { slopes: 28 });

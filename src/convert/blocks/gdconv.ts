@@ -13,6 +13,12 @@ import { mobileNetV2Features } from './mobilenet-v2.ts';
 export const gdconvKeys = {
   aliases: [{ from: 'base_net.0.', to: 'pretrain_net.features.' }],
   deadKeys: ['pretrain_net.classifier.*'],
+  landmarks: [
+    'pretrain_net.features.0.0.weight',
+    'pretrain_net.features.12.conv.2.weight',
+    'linear7.conv.weight',
+    'linear1.conv.weight',
+  ],
 } as const satisfies Partial<Architecture>;
 
 /** `kernel` is the size of the last feature map: 7 for 224×224 pixels, 2 for 56×56. */

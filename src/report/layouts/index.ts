@@ -24,11 +24,11 @@ export const layouts = {
 } as const satisfies Record<string, Layout<never>>;
 
 /** The blocks of any report. */
-export const blocksOf = (report: Report): readonly Block[] => {
+export const blocksOf = (report: Report, options: { readonly all: boolean }): readonly Block[] => {
   const kind = report.schema.split('@')[0]!;
   const layout: Layout<never> = Object.hasOwn(layouts, kind)
     ? layouts[kind as keyof typeof layouts]
     : genericLayout;
   // The schema names the kind of the data: what a layout gets is what its kind promises.
-  return layout(report.data as never);
+  return layout(report.data as never, options);
 };

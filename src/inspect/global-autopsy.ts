@@ -1,0 +1,110 @@
+/**
+ * What the pickles of a weight file would do in Python: a verdict on the globals they name, and for each of them what
+ * unpickling it means. Nothing of it ever happens here.
+ *
+ * torch.load(weights_only=True) takes data globals alone; torch.load(weights_only=False) and pickle.load import the
+ * module of every global and run what is called.
+ */
+import type { Finding } from '../core/report.ts';
+import type { GlobalUse, WeightFormat } from '../formats/state-dict.ts';
+import type { InspectWeightsData, Verdict } from '../report/schemas/inspect.ts';
+
+type Autopsy = NonNullable<InspectWeightsData['autopsy']>;
+
+const PICKLED: ReadonlySet<WeightFormat> = new Set<WeightFormat>([
+  'torch-zip',
+  'torch-legacy',
+  'torch-tar',
+  'torchscript',
+  'torch-dcp',
+]);
+
+/** Formats that hold a program of torch's own beside the weights. */
+const PROGRAMS: ReadonlySet<WeightFormat> = new Set<WeightFormat>(['torchscript', 'pt2']);
+
+/** What dangerous names do, the first that fits. */
+const EFFECTS: readonly (readonly [names: RegExp, effect: string])[] = [
+  [/^(builtins|__builtin__)\.(eval|exec|execfile|compile)$/, 'runs text as Python code'],
+  [/^(builtins|__builtin__)\.__import__$|^(importlib|runpy|imp|pkgutil)\./, 'imports and runs a module'],
+  [
+    /^(builtins|__builtin__)\.(open|file)$|^(shutil|_?io|tempfile|pathlib)\./,
+    'opens, writes or deletes files',
+  ],
+  [/^(builtins|__builtin__)\.(input|raw_input|breakpoint)$/, 'stops the program and obeys what is typed'],
+  [/^(builtins|__builtin__)\./, 'reaches into other objects, usually to get at eval or exec unseen'],
+  [
+    /^(os|posix|nt)\.(system|popen|exec\w*|spawn\w*|fork\w*|startfile|posix_spawnp?)$/,
+    'runs a shell command or program',
+  ],
+  [/^(subprocess|pty|commands|popen2|asyncio\.subprocess)\./, 'runs a shell command or program'],
+  [/^(os|posix|nt|posixpath|ntpath)\./, 'changes files, variables or processes of the system'],
+  [/^(timeit|cProfile|profile|pdb|bdb|doctest|code|codeop|trace)\./, 'runs text as Python code'],
+  [
+    /^(_?pickle|cPickle|dill|cloudpickle|marshal|shelve|joblib)\./,
+    'unpickles more bytes, which may name anything',
+  ],
+  [
+    /^(socket|ssl|urllib2?|requests|http|httplib|ftplib|smtplib|xmlrpc|telnetlib|webbrowser|aiohttp)\./,
+    'connects to the network',
+  ],
+  [/^(ctypes|cffi)\./, 'calls native code'],
+  [/^(threading|_thread|multiprocessing|asyncio|concurrent)\./, 'starts threads or processes'],
+  [/^(pip|ensurepip|venv)\./, 'installs packages'],
+  [
+    /^(sys|gc|inspect|types|operator|_operator|functools)\./,
+    'reaches into the interpreter, usually to get at other code unseen',
+  ],
+];
+
+const effectOf = ({ name, kind, calls }: GlobalUse): string => {
+  if (kind === 'data') return 'makes plain data: tensors, containers, numbers, text';
+  const module = name.slice(0, name.lastIndexOf('.'));
+  if (kind === 'opaque') {
+    return calls === 0 ? `imports ${module}` : `imports ${module} and runs what it finds under this name`;
+  }
+  const effect =
+    EFFECTS.find(([names]) => names.test(name))?.[1] ?? `imports ${module} and runs what it finds`;
+  return calls === 0 ? `nothing called it; where something does: ${effect}` : effect;
+};
+
+const RANK = { dangerous: 0, opaque: 1, data: 2 } as const;
+
+/** safe: only data is named, or the format has no pickles. */
+export const verdictOf = (globals: readonly GlobalUse[]): Verdict => {
+  if (globals.some(({ kind }) => kind === 'dangerous')) return 'dangerous';
+  return globals.some(({ kind }) => kind === 'opaque') ? 'opaque' : 'safe';
+};
+
+const meaningOf = (format: WeightFormat, verdict: Verdict, hasPickles: boolean): string => {
+  const program = PROGRAMS.has(format) ? '; the program that it also holds is not judged' : '';
+  if (!hasPickles) return `${format} files have no pickles, loading one runs no Python code${program}`;
+  if (verdict === 'safe') return `the pickles make plain data only${program}`;
+  return verdict === 'opaque'
+    ? `the pickles name classes or functions that are not plain data; torch.load(weights_only=True) refuses them, weights_only=False imports and runs them${program}`
+    : 'the pickles name code that no weights need: do not load the file in Python';
+};
+
+/** The verdict with its reasons, and a warning where only the reader can decide. */
+export const autopsyOf = (
+  format: WeightFormat,
+  globals: readonly GlobalUse[],
+): { readonly autopsy: Autopsy; readonly findings: readonly Finding[] } => {
+  const verdict = verdictOf(globals);
+  const hasPickles = PICKLED.has(format) || globals.length > 0;
+  const effects = [...globals]
+    .sort((a, b) => RANK[a.kind] - RANK[b.kind])
+    .map((use) => ({ name: use.name, kind: use.kind, effect: effectOf(use) }));
+  const opaque = globals.filter(({ kind }) => kind === 'opaque').length;
+  const findings: Finding[] =
+    verdict === 'opaque'
+      ? [
+          {
+            level: 'warning',
+            rule: 'opaque-globals',
+            message: `${opaque} globals are not known as plain data`,
+            hint: 'load the file in Python only where you trust its maker and have the packages it names',
+          },
+        ]
+      : [];
+  return { autopsy: { hasPickles, meaning: meaningOf(format, verdict, hasPickles), effects }, findings };
+};

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import type { GlobalUse } from '../../src/formats/state-dict.ts';
+import { autopsyOf, verdictOf } from '../../src/inspect/global-autopsy.ts';
+
+const use = (name: string, kind: GlobalUse['kind'], calls = 1): GlobalUse => ({ name, kind, calls });
+const data = use('collections.OrderedDict', 'data');
+const opaque = use('my.models.Net', 'opaque');
+const shell = use('posix.system', 'dangerous');
+
+describe('the verdict', () => {
+  it.each([
+    ['safe', []],
+    ['safe', [data]],
+    ['opaque', [data, opaque]],
+    ['dangerous', [data, opaque, shell]],
+  ] as const)('%s', (verdict, globals) => expect(verdictOf(globals)).toBe(verdict));
+
+  it('comes with a warning where the reader has to decide', () => {
+    expect(autopsyOf('torch-zip', [data]).findings).toEqual([]);
+    expect(autopsyOf('torch-zip', [opaque, data]).findings).toMatchObject([
+      { level: 'warning', rule: 'opaque-globals' },
+    ]);
+  });
+
+  it('says what kind of file cannot hold any', () => {
+    expect(autopsyOf('safetensors', []).autopsy).toMatchObject({ hasPickles: false, effects: [] });
+    expect(autopsyOf('safetensors', []).autopsy.meaning).toContain('no pickles');
+    expect(autopsyOf('torch-legacy', []).autopsy).toMatchObject({ hasPickles: true });
+    expect(autopsyOf('pt2', []).autopsy.meaning).toContain('program');
+    expect(autopsyOf('torchscript', [data]).autopsy.meaning).toContain('program');
+  });
+});
+
+describe('what a global does', () => {
+  const effect = (one: GlobalUse): string => autopsyOf('torch-zip', [one]).autopsy.effects[0]!.effect;
+
+  it('lists the worst first', () => {
+    const { effects } = autopsyOf('torch-zip', [data, opaque, shell]).autopsy;
+    expect(effects.map(({ kind }) => kind)).toEqual(['dangerous', 'opaque', 'data']);
+  });
+
+  it.each([
+    ['posix.system', 'shell'],
+    ['nt.system', 'shell'],
+    ['os.execve', 'shell'],
+    ['subprocess.Popen', 'shell'],
+    ['builtins.eval', 'Python code'],
+    ['__builtin__.execfile', 'Python code'],
+    ['builtins.__import__', 'imports'],
+    ['builtins.open', 'files'],
+    ['shutil.rmtree', 'files'],
+    ['os.remove', 'changes files'],
+    ['builtins.setattr', 'other objects'],
+    ['socket.create_connection', 'network'],
+    ['urllib.request.urlopen', 'network'],
+    ['pickle.loads', 'unpickles'],
+    ['ctypes.CDLL', 'native'],
+    ['threading.Thread', 'threads'],
+    ['pip.main', 'installs'],
+    ['something.odd', 'imports something'],
+  ])('%s', (name, text) => expect(effect(use(name, 'dangerous'))).toContain(text));
+
+  it('tells a name from a call', () => {
+    expect(effect(use('posix.system', 'dangerous', 0))).toMatch(/^nothing called it; .*shell/);
+    expect(effect(use('my.models.Net', 'opaque', 0))).toBe('imports my.models');
+    expect(effect(opaque)).toContain('imports my.models and runs');
+    expect(effect(data)).toContain('plain data');
+  });
+});
