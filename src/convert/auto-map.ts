@@ -198,7 +198,7 @@ export const autoMap = (source: ReadonlyMap<string, SourceKey>, target: readonly
     [from.filter(isOwn), to.filter(isOwn), aliasCount(from)],
   ];
   for (const [ours, theirs, left] of variants) {
-    if (isComplete(best)) break;
+    if (isComplete(best) || aliasCount(from) === aliasCount(to)) break;
     if (ours.length === from.length && theirs.length === to.length) continue;
     const other = attempt(ours, theirs);
     if (other.score <= best.score) continue;

@@ -98,9 +98,10 @@ export class Alignment {
     this.#describeNodes();
   }
 
+  /** Whether both sides have nodes of this content, and equally many: otherwise they may be cut differently. */
   isShared(content: number): boolean {
     const [from, to] = this.contents[content]!;
-    return from > 0 && to > 0;
+    return from > 0 && from === to;
   }
 
   /** The nearest node above that has a counterpart, −1 when there is none. */

@@ -1,8 +1,8 @@
 /**
- * The keys of one side as a tree of words. A node is a set of keys with a common beginning (a module, a block, a pair
- * of statistics); nodes that hold the same keys are one. Every key is a leaf of its own.
+ * The keys of one side as a tree of segments. A node is a set of keys that begin with the same segments (a module, a
+ * block); nodes that hold the same keys are one. Every key is a leaf of its own.
  */
-import { wordsOf } from './key-words.ts';
+import { segmenterFor, wordsOf } from './key-words.ts';
 
 export interface KeyTree {
   /** Parents come before their children; the root is 0 and its parent −1. */
@@ -17,26 +17,27 @@ export interface KeyTree {
 
 interface Draft {
   readonly parent: number[];
-  readonly word: string[];
+  readonly segment: string[];
   readonly children: number[];
   readonly key: number[];
 }
 
 const draftOf = (keys: readonly string[]): Draft => {
-  const draft: Draft = { parent: [-1], word: [''], children: [0], key: [-1] };
+  const draft: Draft = { parent: [-1], segment: [''], children: [0], key: [-1] };
   const found = new Map<string, number>();
-  const add = (parent: number, word: string, key: number): number => {
+  const segments = segmenterFor(keys);
+  const add = (parent: number, segment: string, key: number): number => {
     draft.children[parent]!++;
     draft.children.push(0);
-    draft.word.push(word);
+    draft.segment.push(segment);
     draft.key.push(key);
     return draft.parent.push(parent) - 1;
   };
   keys.forEach((name, key) => {
     let node = 0;
-    for (const word of wordsOf(name)) {
-      const place = `${node} ${word}`;
-      const next = found.get(place) ?? add(node, word, -1);
+    for (const segment of segments(name)) {
+      const place = `${node} ${segment}`;
+      const next = found.get(place) ?? add(node, segment, -1);
       found.set(place, next);
       node = next;
     }
@@ -57,11 +58,11 @@ export const buildKeyTree = (keys: readonly string[]): KeyTree => {
     const path: string[] = [];
     let above = node;
     while (!kept.has(above)) {
-      if (draft.word[above] !== '') path.push(draft.word[above]!);
+      if (draft.segment[above] !== '') path.push(draft.segment[above]!);
       above = draft.parent[above]!;
     }
     const own = parent.push(kept.get(above)!) - 1;
-    words.push(path.reverse());
+    words.push(path.reverse().flatMap(wordsOf));
     key.push(draft.key[node]!);
     kept.set(node, own);
     if (draft.key[node]! >= 0) leaf[draft.key[node]!] = own;
