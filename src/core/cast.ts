@@ -124,6 +124,17 @@ const ENCODE: Record<FloatDType, (values: Float32Array | Float64Array, output: U
   },
 };
 
+/** Float elements as numbers: exact (halves as float32). The bytes are aligned to their type; may be a view of them. */
+export const decodeFloats = (dtype: FloatDType, bytes: Uint8Array): Float32Array | Float64Array =>
+  DECODE[dtype](bytes);
+
+/** Writes numbers as elements of a float type; gives how many finite ones became infinite. */
+export const encodeFloats = (
+  dtype: FloatDType,
+  values: Float32Array | Float64Array,
+  output: Uint8Array,
+): number => ENCODE[dtype](values, output);
+
 /**
  * The tensor with its elements cast to another float type when they are read.
  * @param tally is kept up to date while the result is read in order.

@@ -1,7 +1,8 @@
 /**
  * Byte sources computed from other byte sources, range by range: elements gathered through strides, and elements
- * converted one by one. Neither holds more than the range asked for (a strided source: the span it gathers from).
+ * converted one by one. Neither holds more than the range asked for (a strided source: a block of bounded size).
  */
+import { gather, type StridedView } from './gather.ts';
 import { type ByteSource, checkRange } from './source.ts';
 
 /**
@@ -82,19 +83,25 @@ export const isContiguous = (dims: readonly number[], strides: readonly number[]
   return true;
 };
 
+/** Computed at once at most; a view whose rows lie scattered is computed in blocks that grow up to this size. */
+const MAX_BLOCK = 32 << 20;
+const FIRST_BLOCK = 2 << 20;
+/** Runs of the source of at least this many bytes are read where they lie, without a block. */
+const LONG_RUN = 16 << 10;
+
 /**
  * A row-major view of elements that lie `strides[axis]` elements apart, starting at element `start` of the base.
- * The caller has checked that every index lies inside the base. The span that is gathered from is read once and kept
- * as long as memory is not needed elsewhere.
+ * The caller has checked that every index lies inside the base. Read in order, it keeps a block of what comes next:
+ * a transposed matrix is gathered a block of columns at a time, in one pass over its rows.
  */
 export class StridedSource implements ByteSource {
   readonly size: number;
-  readonly #base: ByteSource;
-  readonly #unit: number;
-  readonly #dims: readonly number[];
-  readonly #strides: readonly number[];
-  readonly #start: number;
-  #span: WeakRef<Uint8Array> | undefined;
+  readonly view: StridedView;
+  readonly #isRuns: boolean;
+  #block = new Uint8Array(0);
+  /** The bytes of the source that the block holds. */
+  #from = 0;
+  #to = 0;
 
   constructor(
     base: ByteSource,
@@ -103,64 +110,68 @@ export class StridedSource implements ByteSource {
     strides: readonly number[],
     start: number,
   ) {
-    this.#base = base;
-    this.#unit = unit;
-    this.#dims = dims;
-    this.#strides = strides;
-    this.#start = start;
+    this.view = { base, unit, dims, strides, start };
     this.size = dims.reduce((product, dim) => product * dim, unit);
+    this.#isRuns = (strides.at(-1) ?? 1) === 1 && (dims.at(-1) ?? 1) * unit >= LONG_RUN;
   }
 
   get path(): string | undefined {
-    return this.#base.path;
-  }
-
-  #readSpan(): Uint8Array {
-    const kept = this.#span?.deref();
-    if (kept !== undefined) return kept;
-    const last = this.#dims.reduce((sum, dim, axis) => sum + (dim - 1) * this.#strides[axis]!, 0);
-    const span = this.#base.read(this.#start * this.#unit, (last + 1) * this.#unit);
-    this.#span = new WeakRef(span);
-    return span;
+    return this.view.base.path;
   }
 
   read(offset: number, length: number): Uint8Array {
     checkRange(this, offset, length);
-    if (length === 0) return new Uint8Array(0);
-    const unit = this.#unit;
-    const first = Math.floor(offset / unit);
-    const count = Math.ceil((offset + length) / unit) - first;
-    const output = new Uint8Array(count * unit);
-    this.#gather(output, first, count);
-    return output.subarray(offset - first * unit, offset - first * unit + length);
-  }
-
-  #gather(output: Uint8Array, first: number, count: number): void {
-    const span = this.#readSpan();
-    const unit = this.#unit;
-    const dims = this.#dims;
-    const strides = this.#strides;
-    const index: number[] = new Array(dims.length).fill(0);
-    let rest = first;
-    let from = 0;
-    for (let axis = dims.length - 1; axis >= 0; axis--) {
-      index[axis] = rest % dims[axis]!;
-      rest = Math.floor(rest / dims[axis]!);
-      from += index[axis]! * strides[axis]!;
-    }
-    for (let done = 0; done < count; done++) {
-      const source = from * unit;
-      for (let i = 0; i < unit; i++) output[done * unit + i] = span[source + i]!;
-      for (let axis = dims.length - 1; axis >= 0; axis--) {
-        from += strides[axis]!;
-        if (++index[axis]! < dims[axis]!) break;
-        from -= dims[axis]! * strides[axis]!;
-        index[axis] = 0;
-      }
-    }
+    const bytes = new Uint8Array(length);
+    if (length > 0) this.#fill(bytes, offset);
+    return bytes;
   }
 
   readInto(target: Uint8Array, offset: number): void {
-    target.set(this.read(offset, target.length));
+    checkRange(this, offset, target.length);
+    if (target.length > 0) this.#fill(target, offset);
+  }
+
+  #fill(target: Uint8Array, offset: number): void {
+    const { unit } = this.view;
+    const isWhole = offset % unit === 0 && target.length % unit === 0 && target.byteOffset % 4 === 0;
+    if (isWhole && (this.#isRuns || target.length >= Math.min(MAX_BLOCK, this.size))) {
+      gather(this.view, offset / unit, target);
+      return;
+    }
+    for (let done = 0; done < target.length; ) {
+      const at = offset + done;
+      if (at < this.#from || at >= this.#to) this.#nextBlock(at, target.length - done);
+      const end = Math.min(this.#to, offset + target.length);
+      target.set(this.#block.subarray(at - this.#from, end - this.#from), done);
+      done += end - at;
+    }
+    if (offset + target.length === this.size) this.#forget();
+  }
+
+  /**
+   * Computes the block that holds `offset`: larger where the last one has been read to its end, and made of whole rows
+   * (or planes…) where they fit, for what is left over takes a pass of its own over the base.
+   */
+  #nextBlock(offset: number, length: number): void {
+    const { unit, dims } = this.view;
+    const isNext = offset === this.#to && offset > 0;
+    const wanted = this.#isRuns ? length + 2 * unit : Math.max(FIRST_BLOCK, length + unit);
+    const grown = isNext && !this.#isRuns ? Math.max(wanted, 4 * (this.#to - this.#from)) : wanted;
+    const room = Math.max(1, Math.floor(Math.min(grown, MAX_BLOCK) / unit));
+    let row = 1;
+    for (let axis = dims.length - 1; axis >= 0 && row * dims[axis]! <= room; axis--) row *= dims[axis]!;
+    const element = Math.floor(offset / unit);
+    const first = element - (element % row);
+    const count = Math.min(room - (room % row), this.size / unit - first);
+    if (this.#block.length < count * unit) this.#block = new Uint8Array(count * unit);
+    gather(this.view, first, this.#block.subarray(0, count * unit));
+    this.#from = first * unit;
+    this.#to = (first + count) * unit;
+  }
+
+  #forget(): void {
+    this.#block = new Uint8Array(0);
+    this.#from = 0;
+    this.#to = 0;
   }
 }
