@@ -8,9 +8,10 @@ import { openNpy } from './npy.ts';
 import { openNpz } from './npz.ts';
 import { openPt2 } from './pt2.ts';
 import { openSafetensors } from './safetensors.ts';
-import { openShardIndex } from './shard-index.ts';
-import { sniff, strangerError } from './sniff.ts';
+import { type OpenShard, openShardIndex } from './shard-index.ts';
+import { type Sniffed, sniff, strangerError } from './sniff.ts';
 import type { OpenOptions, WeightFile } from './state-dict.ts';
+import { openTorchDcp } from './torch-dcp.ts';
 import { openTorchLegacy } from './torch-legacy.ts';
 import { openTorchTar } from './torch-tar.ts';
 import { openTorchZip } from './torch-zip.ts';
@@ -35,6 +36,16 @@ export const WEIGHT_FORMATS = {
   safetensors: { open: openSafetensors },
   npy: { open: openNpy },
 } as const satisfies Record<string, FlatFormat>;
+
+/** A format of several files: how to open it by the file that names the others. */
+export interface SetFormat {
+  open(path: string, options: OpenOptions, openMember: OpenShard): WeightFile;
+}
+
+const SET_FORMATS = {
+  'shard-index': { open: openShardIndex },
+  'torch-dcp': { open: openTorchDcp },
+} as const satisfies Record<string, SetFormat>;
 
 /** Formats inside a zip archive, told apart by their entries; the first that matches wins. */
 const ZIP_FORMATS = {
@@ -72,22 +83,30 @@ const openArchive = (source: FileSource, options: OpenOptions): WeightFile => {
   );
 };
 
+const isFlat = (kind: Sniffed): kind is keyof typeof WEIGHT_FORMATS =>
+  typeof kind === 'string' && Object.hasOwn(WEIGHT_FORMATS, kind);
+const isSet = (kind: Sniffed): kind is keyof typeof SET_FORMATS =>
+  typeof kind === 'string' && Object.hasOwn(SET_FORMATS, kind);
+
+/** Opens a file; with a pool, one of a set: sets do not nest. */
 const openFile = (path: string, options: OpenOptions, pool?: FilePool): WeightFile => {
   const source = new FileSource(path, pool);
+  let kind: Sniffed;
   try {
-    const kind = sniff(source);
+    kind = sniff(source);
     if (kind === 'zip') return openArchive(source, options);
-    if (kind === 'torch-legacy' || kind === 'torch-tar' || kind === 'safetensors' || kind === 'npy') {
+    if (isFlat(kind)) {
       const format: FlatFormat = WEIGHT_FORMATS[kind];
       return format.open(source, options);
     }
-    if (kind !== 'shard-index' || pool !== undefined) throw strangerError(kind, path);
+    if (!isSet(kind) || pool !== undefined) throw strangerError(kind, path);
   } catch (error) {
     source.close();
     throw error;
   }
   source.close();
-  return openShardIndex(path, (shard, shared) => openFile(shard, options, shared));
+  const format: SetFormat = SET_FORMATS[kind];
+  return format.open(path, options, (member, shared) => openFile(member, options, shared));
 };
 
 const isFolder = (path: string): boolean => {

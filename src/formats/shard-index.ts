@@ -12,7 +12,7 @@ import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import { FilePool, FileSource } from '../core/source.ts';
 import { locateInside } from './inside-folder.ts';
-import type { GlobalUse, Json, RefusedReason, WeightFile, WeightTensor } from './state-dict.ts';
+import type { GlobalUse, Json, OpenOptions, RefusedReason, WeightFile, WeightTensor } from './state-dict.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** Bytes of an index: a line a tensor; the largest published ones have a few hundred thousand. */
@@ -194,7 +194,7 @@ const indexFindings = (
  * Opens a set of shards by its index.
  * @throws OrthoError checkpoint/invalid, file/limit, and what opening a shard throws
  */
-export const openShardIndex = (path: string, openShard: OpenShard): WeightFile => {
+export const openShardIndex = (path: string, _: OpenOptions, openShard: OpenShard): WeightFile => {
   const index = readIndex(path);
   const names = [...new Set(index.weightMap.values())];
   if (names.length > MAX_SHARDS) {

@@ -19,6 +19,7 @@ export type Sniffed =
   | 'safetensors'
   | 'npy'
   | 'shard-index'
+  | 'torch-dcp'
   | 'onnx'
   | Stranger;
 
@@ -117,6 +118,8 @@ export const sniff = (source: ByteSource, label: string = source.path ?? 'input'
     if (text.startsWith(bytes, at)) return kind;
   }
   if (looksLikeSafetensors(source, head)) return 'safetensors';
+  if (head[0] === 0x80 && text.slice(0, 64).includes('torch.distributed.checkpoint.metadata'))
+    return 'torch-dcp';
   if (looksLikeOnnx(head)) return 'onnx';
   if (looksLikeShardIndex(source, text)) return 'shard-index';
   const described = textKind(text);
@@ -138,11 +141,15 @@ export const strangerError = (
       at: { file: label },
     });
   }
-  if (kind === 'shard-index') {
-    return new OrthoError('checkpoint/invalid', `${label}: an index of shards in place of a shard`, {
-      hint: 'an index names files of weights',
-      at: { file: label },
-    });
+  if (kind === 'shard-index' || kind === 'torch-dcp') {
+    return new OrthoError(
+      'checkpoint/invalid',
+      `${label}: it names other files and lies in the place of one`,
+      {
+        hint: 'an index of shards names files of weights, and no other index',
+        at: { file: label },
+      },
+    );
   }
   return new OrthoError(kind.code, `${label}: ${kind.what}`, { hint: kind.hint, at: { file: label } });
 };

@@ -1,11 +1,13 @@
 /**
  * Folders that hold weights, in the layouts of Hugging Face's libraries. What is taken, the first that is there:
  *
+ *  0. `.metadata`: a folder of torch.distributed.checkpoint;
  *  1. `model.safetensors.index.json`, `model.safetensors`, `pytorch_model.bin.index.json`, `pytorch_model.bin`;
  *  2. the same four of diffusers, whose files begin with `diffusion_pytorch_model`;
  *  3. `adapter_model.safetensors`, `adapter_model.bin` (LoRA and other adapters);
  *  4. the only index of shards under another name;
- *  5. the only weight file, by its extension (files that trainers leave beside the weights do not count).
+ *  5. the parts of a distributed checkpoint that every process saved as safetensors;
+ *  6. the only weight file, by its extension (files that trainers leave beside the weights do not count).
  *
  * Several files without one of these names are an error that lists them. The content of `config.json` becomes the
  * metadata entry `config`.
@@ -15,6 +17,7 @@ import { join } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import { FileSource } from '../core/source.ts';
+import { areRankShards, openRankShards } from './dcp-safetensors.ts';
 import { locateInside } from './inside-folder.ts';
 import type { Json, WeightFile } from './state-dict.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -32,6 +35,7 @@ const layoutOf = (stem: string, torchStem = stem): string[] => [
   `${torchStem}.bin`,
 ];
 const PREFERRED: readonly string[] = [
+  '.metadata',
   ...layoutOf('model', 'pytorch_model'),
   ...layoutOf('diffusion_pytorch_model'),
   'adapter_model.safetensors',
@@ -95,8 +99,8 @@ const ambiguous = (folder: string, names: readonly string[]): OrthoError => {
   });
 };
 
-/** The name of what is opened, and the weight files beside it that are not. */
-const choose = (folder: string): { name: string; others: string[] } => {
+/** The name of what is opened (all of them: files of one tensor), and the weight files beside it that are not. */
+const choose = (folder: string): { name: string | string[]; others: string[] } => {
   const { files, folders } = namesIn(folder);
   const candidates = files.filter(isCandidate);
   const indexes = files.filter((name) => INDEX.test(name));
@@ -105,6 +109,7 @@ const choose = (folder: string): { name: string; others: string[] } => {
   if (preferred !== undefined) return { name: preferred, others: known };
   if (indexes.length > 1) throw ambiguous(folder, indexes);
   if (indexes.length === 1) return { name: indexes[0]!, others: [] };
+  if (areRankShards(candidates)) return { name: candidates, others: [] };
   if (candidates.length > 1) throw ambiguous(folder, candidates);
   if (candidates.length === 0) throw noWeights(folder, folders);
   return { name: candidates[0]!, others: [] };
@@ -143,14 +148,15 @@ const readConfig = (folder: string): { config?: Json; finding?: Finding } => {
  */
 export const openWeightFolder = (folder: string, openFile: (path: string) => WeightFile): WeightFile => {
   const { name, others } = choose(folder);
-  const file = openFile(locateInside(folder, name, folder));
+  const file =
+    typeof name === 'string' ? openFile(locateInside(folder, name, folder)) : openRankShards(folder, name);
   const { config, finding } = readConfig(folder);
   const findings: Finding[] = [...file.findings, ...(finding === undefined ? [] : [finding])];
   if (others.length > 0) {
     findings.push({
       level: 'note',
       rule: 'other-weights',
-      message: `"${name}" was taken; the folder also has ${listed(others)}`,
+      message: `"${String(name)}" was taken; the folder also has ${listed(others)}`,
       hint: 'give the file itself to take another one',
       at: { file: folder },
     });
