@@ -1,16 +1,17 @@
 /**
- * A state dict as a PyTorch zip checkpoint, readable by torch.load(..., weights_only=True): `archive/data.pkl` (pickle
- * protocol 2), `byteorder`, one record a storage aligned to 64 bytes, `version`. Aliases share one storage. Types that
- * PyTorch has no storage class for (uint16, uint32, uint64, float8) go through _rebuild_tensor_v3, which PyTorch 2.1
- * and later read.
+ * A state dict as a PyTorch zip checkpoint, readable by torch.load(..., weights_only=True): the records that PyTorch 2.13
+ * writes, in its order: `data.pkl` (pickle protocol 2), `.format_version`, `.storage_alignment`, `byteorder`, one record
+ * a storage aligned to 64 bytes, `version`, `.data/serialization_id`. Aliases share one storage. Types that PyTorch has
+ * no storage class for (uint16, uint32, uint64, float8) go through _rebuild_tensor_v3, which PyTorch 2.1 and later read.
  */
+import { crc32 } from '../core/crc32.ts';
 import { contiguousStrides } from '../core/derived-source.ts';
 import type { DType } from '../core/dtype.ts';
 import { OrthoError } from '../core/errors.ts';
 import { type ByteSource, chunksOf } from '../core/source.ts';
 import type { WeightTensor } from './state-dict.ts';
 import { STORAGE_KINDS, TORCH_DTYPES } from './torch-tensor.ts';
-import { type ZipContent, zipChunks } from './zip-writer.ts';
+import { type ZipContent, type ZipRecord, zipChunks } from './zip-writer.ts';
 
 const ROOT = 'archive';
 const ALIGNMENT = 64;
@@ -130,6 +131,12 @@ const pickleOf = (
   return { pickle: writer.op(0x2e).finish(), storages };
 };
 
+/** Forty digits that tell files apart, as PyTorch's do: of the records' names and of their checksums. */
+const serializationId = (records: readonly ZipRecord[]): string =>
+  [records.map(({ name }) => name), records.map(({ crc }) => crc)]
+    .map((values) => String(crc32(Buffer.from(values.join('\n')))).padStart(20, '0'))
+    .join('');
+
 /**
  * The bytes of a checkpoint chunk by chunk; the same tensors give the same bytes. Each chunk is only valid until the
  * next is asked for.
@@ -137,22 +144,21 @@ const pickleOf = (
  */
 export const torchZipChunks = (tensors: ReadonlyMap<string, WeightTensor>): Generator<Uint8Array> => {
   const { pickle, storages } = pickleOf(tensors);
-  const whole = (name: string, bytes: Uint8Array): ZipContent => ({
-    name: `${ROOT}/${name}`,
-    size: bytes.length,
-    chunks: () => [bytes],
-  });
-  return zipChunks(
-    [
-      whole('data.pkl', pickle),
-      whole('byteorder', Buffer.from('little')),
-      ...storages.map((data, i) => ({
-        name: `${ROOT}/data/${i}`,
-        size: data.size,
-        chunks: () => chunksOf(data),
-      })),
-      whole('version', Buffer.from('3\n')),
-    ],
-    ALIGNMENT,
-  );
+  const records: ZipRecord[] = [];
+  const whole = (name: string, content: Uint8Array | string): ZipContent => {
+    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+    return { name: `${ROOT}/${name}`, size: bytes.length, chunks: () => [bytes] };
+  };
+  function* contents(): Generator<ZipContent> {
+    yield whole('data.pkl', pickle);
+    yield whole('.format_version', '1');
+    yield whole('.storage_alignment', String(ALIGNMENT));
+    yield whole('byteorder', 'little');
+    for (const [i, data] of storages.entries()) {
+      yield { name: `${ROOT}/data/${i}`, size: data.size, chunks: () => chunksOf(data) };
+    }
+    yield whole('version', '3\n');
+    yield whole('.data/serialization_id', serializationId(records));
+  }
+  return zipChunks(contents(), ALIGNMENT, (record) => records.push(record));
 };

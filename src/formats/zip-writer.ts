@@ -20,12 +20,28 @@ const LIMIT = 0xffffffff;
 /** 1980-01-01, the first day a zip archive can name. */
 const DOS_EPOCH_DATE = 0x0021;
 
+/** What became of an entry. */
+export interface ZipRecord {
+  readonly name: string;
+  readonly crc: number;
+}
+
 interface Written {
   readonly name: Buffer;
   readonly size: number;
   readonly offset: number;
   readonly crc: number;
 }
+
+/** Says that the sizes in the descriptor have 64 bits; they are not known yet. */
+const wideSizes = (size: number): Buffer => {
+  const extra = Buffer.alloc(size >= LIMIT ? 20 : 0);
+  if (extra.length > 0) {
+    extra.writeUInt16LE(1, 0);
+    extra.writeUInt16LE(16, 2);
+  }
+  return extra;
+};
 
 const paddingFor = (dataStart: number, alignment: number): Buffer => {
   if (alignment <= 1) return Buffer.alloc(0);
@@ -36,12 +52,15 @@ const paddingFor = (dataStart: number, alignment: number): Buffer => {
   return extra;
 };
 
-const localHeader = (name: Buffer, extra: Buffer): Buffer => {
+const localHeader = (name: Buffer, size: number, at: number, alignment: number): Buffer => {
+  const wide = wideSizes(size);
+  const extra = Buffer.concat([wide, paddingFor(at + 30 + name.length + wide.length, alignment)]);
   const header = Buffer.alloc(30);
   header.writeUInt32LE(0x04034b50, 0);
   header.writeUInt16LE(45, 4);
   header.writeUInt16LE(UTF8_AND_DESCRIPTOR, 6);
   header.writeUInt16LE(DOS_EPOCH_DATE, 12);
+  if (wide.length > 0) header.fill(0xff, 18, 26);
   header.writeUInt16LE(name.length, 26);
   header.writeUInt16LE(extra.length, 28);
   return Buffer.concat([header, name, extra]);
@@ -111,14 +130,20 @@ const endRecords = (entries: number, start: number, length: number): Buffer => {
 
 /**
  * The bytes of an archive, chunk by chunk. Chunks are only valid until the next one is asked for.
+ * @param contents may be a generator: an entry is asked for when the ones before it are written.
+ * @param onWritten told of each entry when all of its bytes are out.
  * @throws OrthoError internal/bug when an entry gives another number of bytes than it said.
  */
-export function* zipChunks(contents: Iterable<ZipContent>, alignment = 1): Generator<Uint8Array> {
+export function* zipChunks(
+  contents: Iterable<ZipContent>,
+  alignment = 1,
+  onWritten: (record: ZipRecord) => void = () => undefined,
+): Generator<Uint8Array> {
   const written: Written[] = [];
   let at = 0;
   for (const content of contents) {
     const name = Buffer.from(content.name, 'utf8');
-    const header = localHeader(name, paddingFor(at + 30 + name.length, alignment));
+    const header = localHeader(name, content.size, at, alignment);
     yield header;
     let crc = 0;
     let size = 0;
@@ -136,6 +161,7 @@ export function* zipChunks(contents: Iterable<ZipContent>, alignment = 1): Gener
     const tail = descriptor(crc, size);
     yield tail;
     written.push({ name, size, offset: at, crc });
+    onWritten({ name: content.name, crc });
     at += header.length + size + tail.length;
   }
   const directory = Buffer.concat(written.map(directoryRecord));

@@ -41,12 +41,35 @@ describe('a written checkpoint', () => {
     const { entries } = openZip(new BytesSource(bytes), { label: 'x', code: 'checkpoint/invalid' });
     expect([...entries.keys()]).toEqual([
       'archive/data.pkl',
+      'archive/.format_version',
+      'archive/.storage_alignment',
       'archive/byteorder',
       ...Array.from({ length: tensors.size - 1 }, (_, i) => `archive/data/${i}`),
       'archive/version',
+      'archive/.data/serialization_id',
     ]);
+    const text = (name: string): string =>
+      Buffer.from(
+        entries.get(`archive/${name}`)!.data.read(0, entries.get(`archive/${name}`)!.size),
+      ).toString();
+    expect(['.format_version', '.storage_alignment', 'byteorder', 'version'].map(text)).toEqual([
+      '1',
+      '64',
+      'little',
+      '3\n',
+    ]);
+    expect(text('.data/serialization_id')).toMatch(/^\d{40}$/);
     expect(bytes.indexOf(Buffer.from(tensorBytes(weight))) % 64).toBe(0);
     expect(bytesOf(tensors).equals(bytes)).toBe(true);
+  });
+  it('tells files with other contents apart', () => {
+    const id = (values: readonly number[]): string => {
+      const bytes = bytesOf(new Map([['w', float32Tensor([1], values)]]));
+      const { entries } = openZip(new BytesSource(bytes), { label: 'x', code: 'checkpoint/invalid' });
+      return Buffer.from(entries.get('archive/.data/serialization_id')!.data.read(0, 40)).toString();
+    };
+    expect(id([1])).toBe(id([1]));
+    expect(id([1])).not.toBe(id([2]));
   });
   it('holds thousands of tensors', () => {
     const many = new Map(Array.from({ length: 2500 }, (_, i) => [`t${i}`, float32Tensor([1], [i])] as const));
