@@ -71,7 +71,9 @@ const modelNames = (archive: ZipArchive, root: string, label: string): string[] 
     if (model !== undefined) names.add(model);
   }
   if (names.size > MAX_MODELS) {
-    throw new OrthoError('file/limit', `${label}: ${names.size} models (at most ${MAX_MODELS})`);
+    throw new OrthoError('file/limit', `${label}: ${names.size} models (at most ${MAX_MODELS})`, {
+      hint: 'no archive of exported programs has as many; the file is hostile',
+    });
   }
   return [...names].sort((a, b) => Number(b === 'model') - Number(a === 'model'));
 };

@@ -21,6 +21,7 @@ import { storageKindOf } from './torch-globals.ts';
 import { TorchHost } from './torch-host.ts';
 import { makeTensor, type RefusedTensor, StorageRecord, TensorRecord } from './torch-tensor.ts';
 
+const MEMBERS: readonly string[] = ['storages', 'tensors', 'pickle'];
 /** Storages, and tensors, of one file. */
 const MAX_RECORDS = 200_000;
 const MAX_RANK = 64;
@@ -220,8 +221,10 @@ const membersOf = (
       at: { file: label },
     });
   const parts = new Map(tarMembers(source, invalid).map((member) => [member.name, member]));
-  const others = [...parts.keys()].filter((name) => !['storages', 'tensors', 'pickle'].includes(name));
-  if (parts.size - others.length === 3) return { parts, others };
+  const others = [...parts.keys()].filter((name) => !MEMBERS.includes(name));
+  if (parts.size - others.length === MEMBERS.length) return { parts, others };
+  const missing = MEMBERS.filter((name) => !parts.has(name));
+  if (missing.length < MEMBERS.length) throw invalid(`it lacks "${missing.join('" and "')}"`);
   const shown = [...parts.keys()].slice(0, 3).map((name) => JSON.stringify(name.slice(0, 80)));
   throw new OrthoError(
     'checkpoint/unsupported',
