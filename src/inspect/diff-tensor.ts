@@ -104,8 +104,9 @@ const addValues = (
   floor: number,
   rtol: number,
 ) => {
-  let { aa, bb, ab, dd, maxAbs, maxRel, differing, beyond } = sums;
-  let worst = -1;
+  let [aa, bb, ab, dd] = [0, 0, 0, 0];
+  let { maxAbs, maxRel } = sums;
+  let [differing, beyond, worst] = [0, 0, -1];
   const specials: number[] = [];
   for (let i = 0; i < a.length; i++) {
     const v = a[i]!;
@@ -130,8 +131,15 @@ const addValues = (
     if (size > maxRel * from && from !== 0) maxRel = size / from;
     if (size > floor + rtol * from) beyond++;
   }
+  sums.aa += aa;
+  sums.bb += bb;
+  sums.ab += ab;
+  sums.dd += dd;
+  sums.maxAbs = maxAbs;
+  sums.maxRel = maxRel;
+  sums.differing += differing;
+  sums.beyond += beyond;
   if (worst >= 0 && sums.nonFinite.differing === 0) sums.worst = start + worst;
-  Object.assign(sums, { aa, bb, ab, dd, maxAbs, maxRel, differing, beyond });
   for (const i of specials) addSpecial(sums, a[i]!, b[i]!, start + i);
 };
 
