@@ -4,7 +4,10 @@ import type { Command } from '../src/cli/commands.ts';
 export const tools = {
   inspect: { summary: 'what is in a model or a file of weights', load: () => import('./inspect.ts') },
   diff: { summary: 'what differs between the weights of two files', load: () => import('./diff.ts') },
-  remap: { summary: 'rename, select, cast and re-save a state dict', load: () => import('./remap.ts') },
+  remap: {
+    summary: 'rename, select, transform, cast and re-save a state dict',
+    load: () => import('./remap.ts'),
+  },
   convert: { summary: 'a checkpoint becomes an ONNX model', load: () => import('./convert.ts') },
   optimize: { summary: "graph passes, then the runtime's own level", load: () => import('./optimize.ts') },
   quantize: { summary: 'the model in fewer bits', load: () => import('./quantize.ts') },

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { OrthoError } from '../core/errors.ts';
 import { FileSource } from '../core/source.ts';
 import type { Frozen } from '../report/schemas/common.ts';
+import { configPlace, parseConfigJson } from './config-json.ts';
 
 const filePath = z.string().min(1);
 const dims = z.array(z.int().min(1)).min(1);
@@ -90,31 +91,14 @@ export const runConfig = z.strictObject({
 export type RunConfig = Frozen<z.infer<typeof runConfig>>;
 export type RunJob = RunConfig['jobs'][number];
 
-const placeOf = (path: readonly PropertyKey[]): string =>
-  path
-    .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${String(key)}`))
-    .join('') || 'the top level';
-
-/** The line and column of a JSON syntax error, where the message tells a position. */
-const parseJson = (path: string, text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new OrthoError('config/invalid', `${path}: not JSON: ${(cause as Error).message}`, {
-      at: { file: path },
-      cause,
-    });
-  }
-};
-
 /** @throws OrthoError file/not-found, config/invalid naming every fault by its path inside the file */
 export const readRunConfig = (path: string): RunConfig => {
   const file = new FileSource(path);
   const text = new TextDecoder().decode(file.read(0, file.size));
   file.close();
-  const result = runConfig.safeParse(parseJson(path, text));
+  const result = runConfig.safeParse(parseConfigJson(path, text));
   if (!result.success) {
-    const faults = result.error.issues.map((issue) => `${placeOf(issue.path)}: ${issue.message}`);
+    const faults = result.error.issues.map((issue) => `${configPlace(issue.path)}: ${issue.message}`);
     throw new OrthoError('config/invalid', `${path}: ${faults.join('; ')}`, {
       at: { file: path },
       hint: 'schemas/run-config.schema.json describes the file',

@@ -91,6 +91,11 @@ const remap: RemapData = {
     unexpected: [],
     shapeMismatch: [{ key: 'fc.weight', expected: [10, 4], actual: [4, 10] }],
   },
+  transformed: [{ rule: 'rules[0] (concat)', from: ['q', 'k'], to: ['qk'] }],
+  auto: null,
+  output: null,
+  dryRun: true,
+  tensors: [{ name: 'qk', dtype: 'float32', shape: [8, 4] }],
 };
 
 const convert: ConvertData = {

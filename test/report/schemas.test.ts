@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
+import { remapMapping } from '../../src/jobs/mapping-file.ts';
 import { runConfig } from '../../src/jobs/run-config.ts';
 import { envelope, error } from '../../src/report/schemas/envelope.ts';
 import { reportSchemas } from '../../src/report/schemas/index.ts';
@@ -19,9 +20,11 @@ describe('JSON Schemas', () => {
   });
   test('error', () => expectGolden('schemas/error.schema.json', published(error)));
   test('the job file of run', () => expectGolden('schemas/run-config.schema.json', published(runConfig)));
+  test('the mapping file of remap', () =>
+    expectGolden('schemas/remap-mapping.schema.json', published(remapMapping)));
   test('no other files', () => {
     expect(readdirSync(`${repository}schemas`).sort()).toEqual(
-      [...kinds, 'error', 'run-config'].map((kind) => `${kind}.schema.json`).sort(),
+      [...kinds, 'error', 'remap-mapping', 'run-config'].map((kind) => `${kind}.schema.json`).sort(),
     );
   });
 });
