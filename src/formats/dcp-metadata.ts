@@ -27,6 +27,8 @@ import { TORCH_DTYPES } from './torch-tensor.ts';
 
 /** Bytes of `.metadata`: a few hundred a part of a tensor. */
 const MAX_METADATA = 64 * 1024 * 1024;
+/** Estimated bytes of its objects: enough for a hundred thousand parts, as large models on many processes have them. */
+const MAX_OBJECTS_MEMORY = 512 * 1024 * 1024;
 /** Parts of one tensor: one a process that saved it. */
 const MAX_CHUNKS = 65_536;
 const MAX_PATH = 64;
@@ -80,7 +82,8 @@ const CLASSES: ReadonlySet<string> = new Set([
   'torch.distributed.checkpoint.filesystem._StorageInfo',
 ]);
 
-class DcpHost extends TorchHost {
+/** Answers for the pickles of `.metadata`. */
+export class DcpHost extends TorchHost {
   constructor(options: OpenOptions) {
     super((_, machine) => {
       throw machine.invalid('a storage in the metadata');
@@ -215,10 +218,8 @@ const pathOf = (key: string, planner: PickleValue | undefined): (string | number
 
 export interface DcpMetadata {
   readonly entries: readonly DcpEntry[];
-  readonly globals: readonly GlobalUse[];
   /** Keys that have bytes in the files and are no part of the state dict. */
   readonly strays: readonly string[];
-  readonly host: TorchHost;
 }
 
 /**
@@ -226,7 +227,7 @@ export interface DcpMetadata {
  * @throws OrthoError checkpoint/invalid (also where the chunks of a tensor do not cover it exactly once),
  *   checkpoint/refused-global, checkpoint/unsupported, file/limit
  */
-export const readDcpMetadata = (path: string, options: OpenOptions): DcpMetadata => {
+export const readDcpMetadata = (path: string, host: DcpHost): DcpMetadata => {
   const source = new FileSource(path);
   const invalid: Invalid = (message) =>
     new OrthoError('checkpoint/invalid', `${path}: ${message}`, {
@@ -237,8 +238,7 @@ export const readDcpMetadata = (path: string, options: OpenOptions): DcpMetadata
     if (source.size > MAX_METADATA) {
       throw new OrthoError('file/limit', `${path}: ${source.size} bytes (at most ${MAX_METADATA})`);
     }
-    const host = new DcpHost(options);
-    const root = unpickle(new PickleReader(source, path), host);
+    const root = unpickle(new PickleReader(source, path), host, MAX_OBJECTS_MEMORY);
     host.refuseCalls();
     if (!isObject(root, 'Metadata')) throw invalid('it holds no Metadata object');
     const items = root.attribute('state_dict_metadata');
@@ -258,7 +258,7 @@ export const readDcpMetadata = (path: string, options: OpenOptions): DcpMetadata
       entries.push({ key, path: pathOf(key, planner), content });
     }
     const strays = [...places.keys()].filter((name) => !used.has(name)).map((name) => name.split('\0')[0]!);
-    return { entries, globals: host.globals(), strays: [...new Set(strays)], host };
+    return { entries, strays: [...new Set(strays)] };
   } finally {
     source.close();
   }

@@ -54,11 +54,13 @@ export class PickleMachine {
   at = 0;
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleValue>();
+  readonly #maxMemory: number;
   #memory = 0;
 
-  constructor(reader: PickleReader, host: PickleHost) {
+  constructor(reader: PickleReader, host: PickleHost, maxMemory: number) {
     this.reader = reader;
     this.host = host;
+    this.#maxMemory = maxMemory;
   }
 
   invalid(message: string): OrthoError {
@@ -68,10 +70,10 @@ export class PickleMachine {
   /** Accounts for an allocation of about `bytes`. @throws OrthoError file/limit */
   charge(bytes: number): void {
     this.#memory += bytes;
-    if (this.#memory > MAX_MEMORY) {
+    if (this.#memory > this.#maxMemory) {
       throw new OrthoError(
         'file/limit',
-        `${this.reader.label}: its objects need more than ${MAX_MEMORY / 1048576} MB of memory`,
+        `${this.reader.label}: its objects need more than ${this.#maxMemory / 1048576} MB of memory`,
         { hint: 'weights belong into storages; a state dict saved by torch.save stays far below this limit' },
       );
     }
@@ -351,11 +353,16 @@ const callNamed = (m: PickleMachine): void => {
 };
 
 /**
- * Runs one pickle from the reader's position up to and with its STOP and returns the object.
+ * Runs one pickle from the reader's position up to and with its STOP and returns the object. `maxMemory` bounds the
+ * estimated bytes of its objects.
  * @throws OrthoError checkpoint/invalid, checkpoint/refused-global or file/limit
  */
-export const unpickle = (reader: PickleReader, host: PickleHost): PickleValue => {
-  const machine = new PickleMachine(reader, host);
+export const unpickle = (
+  reader: PickleReader,
+  host: PickleHost,
+  maxMemory: number = MAX_MEMORY,
+): PickleValue => {
+  const machine = new PickleMachine(reader, host, maxMemory);
   for (;;) {
     machine.at = reader.position;
     const opcode = reader.uint8();

@@ -10,7 +10,7 @@ import type { Finding } from '../core/report.ts';
 import { type ByteSource, FilePool, FileSource, SliceSource } from '../core/source.ts';
 import { elementCount, type Tensor } from '../core/tensor.ts';
 import { TiledSource } from '../core/tiled-source.ts';
-import { type DcpEntry, type DcpPlace, type DcpTensor, readDcpMetadata } from './dcp-metadata.ts';
+import { type DcpEntry, DcpHost, type DcpPlace, type DcpTensor, readDcpMetadata } from './dcp-metadata.ts';
 import { RecordSource, recordArchive, recordObject } from './dcp-record.ts';
 import { locateInside } from './inside-folder.ts';
 import { NumpyArray } from './pickle-numpy.ts';
@@ -162,40 +162,46 @@ const treeOf = (
  * @throws OrthoError checkpoint/invalid, checkpoint/refused-global, checkpoint/unsupported, file/limit
  */
 export const openTorchDcp = (path: string, options: OpenOptions = {}): WeightFile => {
-  const { entries, strays, host } = readDcpMetadata(path, options);
+  const host = new DcpHost(options);
   const files = new DcpFiles(path);
+  const close = (): void => files.close();
   try {
-    const { root, hosts, unread } = treeOf(entries, files, options);
-    const content = contentOf(root, path);
-    const findings: Finding[] = [
-      ...content.findings,
-      ...[host, ...hosts].flatMap((each) => each.findings(path)),
-    ];
-    const add = (level: Finding['level'], rule: string, message: string): void => {
-      findings.push({ level, rule, message, at: { file: path } });
-    };
-    if (unread > 0) add('note', 'unread-objects', `${unread} objects that are no tensors were not looked at`);
-    if (strays.length > 0) {
-      const shown = strays.slice(0, 5).map((key) => `"${key}"`);
-      add(
-        'warning',
-        'unlisted-tensors',
-        `${strays.length} keys have bytes and no entry: ${shown.join(', ')}`,
-      );
-    }
-    return {
-      format: 'torch-dcp',
-      stateDicts: content.stateDicts,
-      globals: mergedGlobals([host, ...hosts].map((each) => ({ globals: each.globals() }))),
-      metadata: content.metadata,
-      findings,
-      checkIntegrity: () => integrityOfItems(entries, files),
-      close: () => files.close(),
-    };
+    return { ...host.reading('torch-dcp', path, () => readDcp(path, host, files, options)), close };
   } catch (error) {
-    files.close();
+    close();
     throw error;
   }
+};
+
+const readDcp = (
+  path: string,
+  host: DcpHost,
+  files: DcpFiles,
+  options: OpenOptions,
+): Omit<WeightFile, 'close'> => {
+  const { entries, strays } = readDcpMetadata(path, host);
+  const { root, hosts, unread } = treeOf(entries, files, options);
+  const content = contentOf(root, path);
+  const findings: Finding[] = [
+    ...content.findings,
+    ...[host, ...hosts].flatMap((each) => each.findings(path)),
+  ];
+  const add = (level: Finding['level'], rule: string, message: string): void => {
+    findings.push({ level, rule, message, at: { file: path } });
+  };
+  if (unread > 0) add('note', 'unread-objects', `${unread} objects that are no tensors were not looked at`);
+  if (strays.length > 0) {
+    const shown = strays.slice(0, 5).map((key) => `"${key}"`);
+    add('warning', 'unlisted-tensors', `${strays.length} keys have bytes and no entry: ${shown.join(', ')}`);
+  }
+  return {
+    format: 'torch-dcp',
+    stateDicts: content.stateDicts,
+    globals: mergedGlobals([host, ...hosts].map((each) => ({ globals: each.globals() }))),
+    metadata: content.metadata,
+    findings,
+    checkIntegrity: () => integrityOfItems(entries, files),
+  };
 };
 
 const integrityOfItems = (entries: readonly DcpEntry[], files: DcpFiles): Finding[] => {
