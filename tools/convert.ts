@@ -21,7 +21,7 @@ export const tool = defineTool({
   options: {
     ...outputOption,
     architecture: text('NAME|FILE.mjs', 'the architecture (default: recognised by the keys)'),
-    stateDict: text('PATH', 'the state dict inside the file, if there are several'),
+    stateDict: text('PATH', 'the state dict inside the file, if there are several', { mayBeEmpty: true }),
     stripPrefix: text('P', 'strip P from the keys (default: module.)', { negatable: true }),
     rename: assignment('FROM=TO', 'rename keys that start with FROM', { repeat: true }),
     allowMissing: text('GLOB', 'keys that may be missing', { repeat: true }),

@@ -35,7 +35,7 @@ export const tool = defineTool({
     }),
     keys: text('GLOB', 'compare only keys like this', { repeat: true }),
     stripPrefix: text('P', 'take P off keys of either file that begin with it', { repeat: true }),
-    stateDict: text('PATH', 'which state dict of both files (default: the best one)'),
+    stateDict: text('PATH', 'which state dict of both files (default: the best one)', { mayBeEmpty: true }),
     stateDictA: text('PATH', 'which state dict of A'),
     stateDictB: text('PATH', 'which state dict of B'),
   },

@@ -37,7 +37,7 @@ export const tool = defineTool({
     mapping: path('FILE.json', 'rules that rename, select and transform'),
     invert: flag('run the mapping backwards'),
     addPrefix: text('P', 'put P before every key'),
-    stateDict: text('PATH', 'which state dict of the file (inspect lists them)'),
+    stateDict: text('PATH', 'which state dict of the file (inspect lists them)', { mayBeEmpty: true }),
     maxShard: fileSize('SIZE', 'spread more than this over several files with an index: 500MB, 2GB'),
     dtype: choice(FLOAT_DTYPES, 'D', 'cast floats to this type'),
     against: text('FILE|NAME', 'keys and shapes must be those of this weight file or architecture'),

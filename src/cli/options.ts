@@ -125,14 +125,14 @@ export const flag = (
   read: (given) => (given.at(-1) ?? settings.default ?? false) === true,
 });
 
-/** Any non-empty text. */
-export const text = <const S extends Settings<string>>(
+/** Any text, not empty unless `mayBeEmpty`. */
+export const text = <const S extends Settings<string> & { readonly mayBeEmpty?: boolean }>(
   metavar: string,
   summary: string,
   settings: S = {} as S,
 ) =>
   valueOption<string, S>(metavar, summary, settings, (value, spelling) => {
-    if (value === '') throw badValue(spelling, value, 'a value: it is empty');
+    if (value === '' && settings.mayBeEmpty !== true) throw badValue(spelling, value, 'a value: it is empty');
     return value;
   });
 
