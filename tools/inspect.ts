@@ -7,8 +7,8 @@ export const tool = defineTool({
   summary: 'what is in a model or a file of weights',
   description:
     'Shows an ONNX model, a PyTorch checkpoint, a safetensors, npz or npy file, a set of shards or a folder of them. ' +
-    'Faults are listed; they end with exit 3 only under --check, or when nothing can be read. --globals ends with 3 ' +
-    'where the pickles of a checkpoint name dangerous code, with 0 otherwise.',
+    'Faults are listed; they end with exit 3 only under --check, or when nothing can be read; under --globals also ' +
+    'where other commands refuse the file for what its pickles name or call. Unknown classes are a warning.',
   examples: [
     { command: 'ortho inspect model.onnx', says: 'inputs, outputs, operators, parameters, MACs, faults' },
     { command: 'ortho inspect model.onnx --check', says: 'every fault at once; exit 3 when one is an error' },
@@ -32,7 +32,9 @@ export const tool = defineTool({
     }),
     globals: flag('what the Python globals of a checkpoint do, with a verdict: safe, opaque or dangerous'),
     text: flag('print the model as ONNX text (large tensors in full with -v only)'),
-    stateDict: text('PATH', 'which state dict of a checkpoint is listed (default: the best one)'),
+    stateDict: text('PATH', 'which state dict of a checkpoint is listed (default: the best one)', {
+      mayBeEmpty: true,
+    }),
   },
   run: async ({ file, text: asText, verbose, ...options }, io) => {
     const { inspectFile, inspectText } = await import('../src/jobs/inspect.ts');
@@ -40,9 +42,8 @@ export const tool = defineTool({
     return inspectFile(file, { ...options, io });
   },
   exitCode: (result, { check, globals }) => {
-    const isBad = check && 'findings' in result && result.findings.some(({ level }) => level === 'error');
-    const isDangerous =
-      globals && 'data' in result && 'verdict' in result.data && result.data.verdict === 'dangerous';
-    return isBad || isDangerous ? EXIT.inputInvalid : EXIT.ok;
+    const errors = 'findings' in result ? result.findings.filter(({ level }) => level === 'error') : [];
+    const isRefused = globals && errors.some(({ rule }) => rule === 'checkpoint/refused-global');
+    return isRefused || (check && errors.length > 0) ? EXIT.inputInvalid : EXIT.ok;
   },
 });

@@ -6,8 +6,11 @@
  * module of every global and run what is called.
  */
 import type { Finding } from '../core/report.ts';
-import type { GlobalUse, WeightFormat } from '../formats/state-dict.ts';
+import type { GlobalUse, WeightFile, WeightFormat } from '../formats/state-dict.ts';
 import type { InspectWeightsData, Verdict } from '../report/schemas/inspect.ts';
+
+/** A file that was opened to be described. */
+type Described = Pick<WeightFile, 'format' | 'globals' | 'findings'>;
 
 type Autopsy = NonNullable<InspectWeightsData['autopsy']>;
 
@@ -57,10 +60,11 @@ const EFFECTS: readonly (readonly [names: RegExp, effect: string])[] = [
 ];
 
 const effectOf = ({ name, kind, calls }: GlobalUse): string => {
-  if (kind === 'data') return 'makes plain data: tensors, containers, numbers, text';
-  const module = name.slice(0, name.lastIndexOf('.'));
+  if (kind === 'data') return 'makes plain data';
+  const dot = name.lastIndexOf('.');
+  const module = name.slice(0, dot);
   if (kind === 'opaque') {
-    return calls === 0 ? `imports ${module}` : `imports ${module} and runs what it finds under this name`;
+    return calls === 0 ? `imports ${module}` : `imports ${module} and calls ${name.slice(dot + 1)}`;
   }
   const effect =
     EFFECTS.find(([names]) => names.test(name))?.[1] ?? `imports ${module} and runs what it finds`;
@@ -69,10 +73,16 @@ const effectOf = ({ name, kind, calls }: GlobalUse): string => {
 
 const RANK = { dangerous: 0, opaque: 1, data: 2 } as const;
 
-/** safe: only data is named, or the format has no pickles. */
-export const verdictOf = (globals: readonly GlobalUse[]): Verdict => {
+/** The rule of findings about what a pickle names or calls and must not. */
+const REFUSED = 'checkpoint/refused-global';
+
+const isRefusal = ({ level, rule }: Finding): boolean => level === 'error' && rule === REFUSED;
+
+/** safe: only data is named, or the format has no pickles. What is refused without a name is dangerous too. */
+export const verdictOf = ({ globals, findings }: Described): Verdict => {
   if (globals.some(({ kind }) => kind === 'dangerous')) return 'dangerous';
-  return globals.some(({ kind }) => kind === 'opaque') ? 'opaque' : 'safe';
+  if (globals.some(({ kind }) => kind === 'opaque')) return 'opaque';
+  return findings.some(isRefusal) ? 'dangerous' : 'safe';
 };
 
 const meaningOf = (format: WeightFormat, verdict: Verdict, hasPickles: boolean): string => {
@@ -86,10 +96,10 @@ const meaningOf = (format: WeightFormat, verdict: Verdict, hasPickles: boolean):
 
 /** The verdict with its reasons, and a warning where only the reader can decide. */
 export const autopsyOf = (
-  format: WeightFormat,
-  globals: readonly GlobalUse[],
+  file: Described,
 ): { readonly autopsy: Autopsy; readonly findings: readonly Finding[] } => {
-  const verdict = verdictOf(globals);
+  const { format, globals } = file;
+  const verdict = verdictOf(file);
   const hasPickles = PICKLED.has(format) || globals.length > 0;
   const effects = [...globals]
     .sort((a, b) => RANK[a.kind] - RANK[b.kind])

@@ -152,7 +152,7 @@ export const inspectWeights = (
   const selected = selectedOf(tensors, keys);
   const dtypes = dtypesOf([...tensors.values()].filter(({ sharedWith }) => sharedWith === undefined));
   const found = tensors.size === 0 ? undefined : detect?.(tensors);
-  const { autopsy, findings: warnings } = autopsyOf(file.format, file.globals);
+  const { autopsy, findings: warnings } = autopsyOf(file);
   return {
     findings: [...file.findings, ...(globals ? warnings : []), ...(census?.findings ?? []), ...integrity],
     data: {
@@ -176,7 +176,7 @@ export const inspectWeights = (
       }),
       stateDicts: file.stateDicts.map(({ path, tensors: each }) => ({ path, tensors: each.size })),
       stateDict,
-      verdict: verdictOf(file.globals),
+      verdict: verdictOf(file),
       globals: [...file.globals],
       ...(globals && { autopsy }),
       metadata: Object.fromEntries(file.metadata),

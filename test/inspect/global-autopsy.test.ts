@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { GlobalUse } from '../../src/formats/state-dict.ts';
+import type { GlobalUse, WeightFormat } from '../../src/formats/state-dict.ts';
 import { autopsyOf, verdictOf } from '../../src/inspect/global-autopsy.ts';
 
+const file = (format: WeightFormat, ...globals: GlobalUse[]) => ({ format, globals, findings: [] });
 const use = (name: string, kind: GlobalUse['kind'], calls = 1): GlobalUse => ({ name, kind, calls });
 const data = use('collections.OrderedDict', 'data');
 const opaque = use('my.models.Net', 'opaque');
@@ -13,29 +14,41 @@ describe('the verdict', () => {
     ['safe', [data]],
     ['opaque', [data, opaque]],
     ['dangerous', [data, opaque, shell]],
-  ] as const)('%s', (verdict, globals) => expect(verdictOf(globals)).toBe(verdict));
+  ] as const)('%s', (verdict, globals) => expect(verdictOf(file('torch-zip', ...globals))).toBe(verdict));
+
+  it('is dangerous where something nameless was refused', () => {
+    const refusal = {
+      level: 'error',
+      rule: 'checkpoint/refused-global',
+      message: 'an object of a registry',
+    } as const;
+    expect(verdictOf({ ...file('torch-zip', data), findings: [refusal] })).toBe('dangerous');
+    expect(verdictOf({ ...file('torch-zip', opaque), findings: [refusal] })).toBe('opaque');
+    const other = { ...refusal, rule: 'checkpoint/invalid' };
+    expect(verdictOf({ ...file('torch-zip', data), findings: [other] })).toBe('safe');
+  });
 
   it('comes with a warning where the reader has to decide', () => {
-    expect(autopsyOf('torch-zip', [data]).findings).toEqual([]);
-    expect(autopsyOf('torch-zip', [opaque, data]).findings).toMatchObject([
+    expect(autopsyOf(file('torch-zip', data)).findings).toEqual([]);
+    expect(autopsyOf(file('torch-zip', opaque, data)).findings).toMatchObject([
       { level: 'warning', rule: 'opaque-globals' },
     ]);
   });
 
   it('says what kind of file cannot hold any', () => {
-    expect(autopsyOf('safetensors', []).autopsy).toMatchObject({ hasPickles: false, effects: [] });
-    expect(autopsyOf('safetensors', []).autopsy.meaning).toContain('no pickles');
-    expect(autopsyOf('torch-legacy', []).autopsy).toMatchObject({ hasPickles: true });
-    expect(autopsyOf('pt2', []).autopsy.meaning).toContain('program');
-    expect(autopsyOf('torchscript', [data]).autopsy.meaning).toContain('program');
+    expect(autopsyOf(file('safetensors')).autopsy).toMatchObject({ hasPickles: false, effects: [] });
+    expect(autopsyOf(file('safetensors')).autopsy.meaning).toContain('no pickles');
+    expect(autopsyOf(file('torch-legacy')).autopsy).toMatchObject({ hasPickles: true });
+    expect(autopsyOf(file('pt2')).autopsy.meaning).toContain('program');
+    expect(autopsyOf(file('torchscript', data)).autopsy.meaning).toContain('program');
   });
 });
 
 describe('what a global does', () => {
-  const effect = (one: GlobalUse): string => autopsyOf('torch-zip', [one]).autopsy.effects[0]!.effect;
+  const effect = (one: GlobalUse): string => autopsyOf(file('torch-zip', one)).autopsy.effects[0]!.effect;
 
   it('lists the worst first', () => {
-    const { effects } = autopsyOf('torch-zip', [data, opaque, shell]).autopsy;
+    const { effects } = autopsyOf(file('torch-zip', data, opaque, shell)).autopsy;
     expect(effects.map(({ kind }) => kind)).toEqual(['dangerous', 'opaque', 'data']);
   });
 
@@ -63,7 +76,7 @@ describe('what a global does', () => {
   it('tells a name from a call', () => {
     expect(effect(use('posix.system', 'dangerous', 0))).toMatch(/^nothing called it; .*shell/);
     expect(effect(use('my.models.Net', 'opaque', 0))).toBe('imports my.models');
-    expect(effect(opaque)).toContain('imports my.models and runs');
+    expect(effect(opaque)).toBe('imports my.models and calls Net');
     expect(effect(data)).toContain('plain data');
   });
 });

@@ -110,7 +110,7 @@ describe('inspectFile', () => {
 
   it('refuses what is not there', async () => {
     await expect(inspectFile(join(folder, 'gone.onnx'))).rejects.toMatchObject({ code: 'file/not-found' });
-    await expect(inspectFile(folder)).rejects.toMatchObject({ code: 'file/not-found' });
+    await expect(inspectFile(folder)).rejects.toMatchObject({ code: 'file/unknown-format' });
   });
 });
 

@@ -190,7 +190,9 @@ const globalBlocks = (
   const uses = new Map(globals.map((use) => [use.name, use]));
   const rows = effects.map(({ name, kind, effect }) => {
     const { calls = 0, first } = uses.get(name) ?? {};
-    const place = first === undefined ? '' : `${printable(first.pickle)}, byte ${first.byte}`;
+    // The pickle's label begins with the path of the file.
+    const pickle = first?.pickle.slice(first.pickle.lastIndexOf(': ') + 1).trim();
+    const place = first === undefined ? '' : `${printable(pickle ?? '')}, byte ${first.byte}`;
     return [printable(name), kind, String(calls), place, printable(effect)];
   });
   return [
