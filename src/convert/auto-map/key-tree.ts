@@ -13,6 +13,8 @@ export interface KeyTree {
   readonly leaf: Int32Array;
   /** The key of each leaf, −1 for inner nodes. */
   readonly key: Int32Array;
+  /** By node: one segment below its parent. */
+  readonly isDirect: readonly boolean[];
 }
 
 interface Draft {
@@ -46,26 +48,37 @@ const draftOf = (keys: readonly string[]): Draft => {
   return draft;
 };
 
+/** The last node that all keys go through, as far as they are not at their end. */
+const topOf = ({ children, key }: Draft): number => {
+  let top = 0;
+  // As long as there is no branch, nodes follow each other.
+  while (children[top] === 1 && key[top + 1] === -1) top++;
+  return top;
+};
+
 export const buildKeyTree = (keys: readonly string[]): KeyTree => {
   const draft = draftOf(keys);
-  const kept = new Map<number, number>([[0, 0]]);
+  const top = topOf(draft);
+  const kept = new Map<number, number>([[top, 0]]);
   const parent: number[] = [-1];
   const words: string[][] = [[]];
   const key: number[] = [-1];
+  const isDirect: boolean[] = [false];
   const leaf = new Int32Array(keys.length);
-  for (let node = 1; node < draft.parent.length; node++) {
+  for (let node = top + 1; node < draft.parent.length; node++) {
     if (draft.children[node] === 1) continue;
     const path: string[] = [];
     let above = node;
     while (!kept.has(above)) {
-      if (draft.segment[above] !== '') path.push(draft.segment[above]!);
+      if (draft.key[above] === -1) path.push(draft.segment[above]!);
       above = draft.parent[above]!;
     }
     const own = parent.push(kept.get(above)!) - 1;
+    isDirect.push(path.length === 1);
     words.push(path.reverse().flatMap(wordsOf));
     key.push(draft.key[node]!);
     kept.set(node, own);
     if (draft.key[node]! >= 0) leaf[draft.key[node]!] = own;
   }
-  return { parent: Int32Array.from(parent), words, leaf, key: Int32Array.from(key) };
+  return { parent: Int32Array.from(parent), words, leaf, key: Int32Array.from(key), isDirect };
 };

@@ -57,43 +57,74 @@ const matchNumbers = (
   return trust === 'rank' || (trust === 'shift' && shifts.size === 1) ? partner : undefined;
 };
 
-/** Words that each mean the same as one other; a single pair may be left over, which then belongs together. */
+/** More labels than this are not compared each with each. */
+const MAX_MEANINGS = 64;
+
+/**
+ * Labels without numbers that both sides have, then words that each mean the same as one other. A single pair may be
+ * left over, which then belongs together.
+ */
 const matchMeanings = (from: readonly Words[], to: readonly Words[]): number[] | undefined => {
+  if (from.length < 2 || from.length > MAX_MEANINGS) return undefined;
+  const texts = new Map(to.map((words, i) => [words.join(' '), i]));
+  const equal = from.map((words) => (words.some(isNumber) ? undefined : texts.get(words.join(' '))));
+  const taken = new Set(equal);
   const isSame = (a: Words, b: Words): boolean =>
     a.some((x) => !isNumber(x) && b.some((y) => !isNumber(y) && isSameWord(x, y)));
-  const found = from.map((words) => to.flatMap((others, i) => (isSame(words, others) ? [i] : [])));
-  if (found.some(({ length }) => length > 1)) return undefined;
-  const taken = new Set(found.flat());
+  const found = from.map((words, i) => {
+    if (equal[i] !== undefined) return [equal[i]];
+    return to.flatMap((others, j) => (!taken.has(j) && isSame(words, others) ? [j] : []));
+  });
+  const certain = new Set(found.flat());
   const rest = found.filter(({ length }) => length === 0).length;
-  if (rest > 1 || taken.size !== from.length - rest || from.length < 2) return undefined;
-  const free = [...to.keys()].find((i) => !taken.has(i)) ?? -1;
+  if (found.some(({ length }) => length > 1) || rest > 1 || certain.size !== from.length - rest)
+    return undefined;
+  const free = [...to.keys()].find((i) => !certain.has(i)) ?? -1;
   return found.map(([index]) => index ?? free);
 };
 
-/** Labels of several parts each, all of one form: part by part, each text with one partner. */
+/** Whether texts that stand for each other do so everywhere: one partner for each, and no partner for two. */
+const isTranslation = (pairs: readonly (readonly [string, string])[]): boolean => {
+  const there = new Map(pairs);
+  const back = new Map(pairs.map(([a, b]) => [b, a]));
+  return pairs.every(([a, b]) => there.get(a) === b && back.get(b) === a);
+};
+
+/**
+ * Labels of several parts each, all of one form: the numbers, part by part, say which is which (or the words, where
+ * they are the same), and the words translate without contradiction.
+ */
 const matchParts = (
   from: readonly Words[],
   to: readonly Words[],
   trust: NumberTrust,
 ): number[] | undefined => {
   const length = from[0]?.length ?? 0;
-  if (length === 0 || length > 4 || [...from, ...to].some((words) => words.length !== length))
+  if (length === 0 || length > 8 || [...from, ...to].some((words) => words.length !== length))
     return undefined;
-  const translations: Map<string, string>[] = [];
+  const chosen: { ours: string[]; theirs: string[] }[] = [];
+  const rest: number[] = [];
   for (let part = 0; part < length; part++) {
-    const ours = [...new Set(from.map((words) => words[part]!))];
-    const theirs = [...new Set(to.map((words) => words[part]!))];
-    if (ours.length !== theirs.length) return undefined;
-    const areNumbers = [...ours, ...theirs].every(isNumber);
-    const alone = ours.length === 1 && !areNumbers ? [0] : undefined;
-    const partner = areNumbers ? matchNumbers(ours, theirs, trust) : (alone ?? matchEqual(ours, theirs));
-    if (partner === undefined) return undefined;
-    translations.push(new Map(ours.map((text, i) => [text, theirs[partner[i]!]!])));
+    const [ours, theirs] = [from.map((words) => words[part]!), to.map((words) => words[part]!)];
+    const [own, other] = [[...new Set(ours)], [...new Set(theirs)]];
+    if (own.length !== other.length) return undefined;
+    const areNumbers = [...own, ...other].every(isNumber);
+    const partner = areNumbers ? matchNumbers(own, other, trust) : matchEqual(own, other);
+    if (partner === undefined && areNumbers) return undefined;
+    if (partner === undefined) rest.push(part);
+    else {
+      const translation = new Map(own.map((text, i) => [text, other[partner[i]!]!]));
+      chosen.push({ ours: ours.map((text) => translation.get(text)!), theirs });
+    }
   }
-  return matchEqual(
-    from.map((words) => words.map((text, part) => translations[part]!.get(text)).join(' ')),
-    to.map((words) => words.join(' ')),
+  const joined = (which: 'ours' | 'theirs'): string[] =>
+    from.map((_, i) => chosen.map((part) => part[which][i]).join(' '));
+  const partner = matchEqual(joined('ours'), joined('theirs'));
+  if (partner === undefined) return undefined;
+  const isConsistent = rest.every((part) =>
+    isTranslation(from.map((words, i) => [words[part]!, to[partner[i]!]![part]!])),
   );
+  return isConsistent ? partner : undefined;
 };
 
 /** Keras counts `conv`, `conv_1`, `conv_2`: no number is the number 0. */

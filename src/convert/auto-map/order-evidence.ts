@@ -150,7 +150,8 @@ const parametersByModule = (alignment: Alignment, side: Side): Map<number, numbe
   const modules = new Map<number, number[]>();
   side.tree.leaf.forEach((leaf, key) => {
     const module = alignment.sharedAbove(side, leaf);
-    if (module < 0) return;
+    // `conv.weight` is no parameter of the block that has `conv`: another module may come between.
+    if (module < 0 || module !== side.tree.parent[leaf] || !side.tree.isDirect[leaf]) return;
     const found = modules.get(module) ?? [];
     modules.set(module, found);
     found.push(key);

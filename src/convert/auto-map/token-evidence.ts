@@ -76,8 +76,9 @@ const marksOf = (
       if (isUsed[i]![key] === 0) return 0;
       let sumA = 0;
       let sumB = 0;
-      for (const segment of list) {
-        const token = tokens.get(segment)!;
+      // Segments that always come together (a prefix of two levels) count once.
+      const uses = new Map(list.map((segment) => [tokens.get(segment)!.place, tokens.get(segment)!]));
+      for (const token of uses.values()) {
         const use = multisetNumber(token.sumA, token.sumB);
         const [ours, theirs] = counts.get(use)!;
         if (ours !== theirs) continue;
