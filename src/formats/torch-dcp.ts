@@ -210,7 +210,9 @@ const integrityOfItems = (entries: readonly DcpEntry[], files: DcpFiles): Findin
     const places = isTensor(content) ? content.chunks.map(({ place }) => place) : [content];
     for (const place of places) {
       const item = files.open(key, place);
-      findings.push(...integrityOf(recordArchive(item, labelOf(item, key)), labelOf(item, key)));
+      for (const finding of integrityOf(recordArchive(item, labelOf(item, key)), labelOf(item, key))) {
+        findings.push({ ...finding, at: { file: item.path ?? place.file, key } });
+      }
     }
   }
   return findings;
