@@ -214,7 +214,9 @@ export const openShardIndex = (path: string, _: OpenOptions, openShard: OpenShar
     const files = [...shards.values()].map(({ file }) => file);
     const { tensors, refused } = joined(index, shards, path);
     const metadata = new Map(commonMetadata(files));
-    if (index.metadata.size > 0) metadata.set('index', Object.fromEntries(index.metadata));
+    // The total size follows from the tensors.
+    const stated = [...index.metadata].filter(([key]) => key !== 'total_size');
+    if (stated.length > 0) metadata.set('index', Object.fromEntries(stated));
     return {
       format: files[0]!.format,
       stateDicts: [{ path: '', tensors, ...(refused.size === 0 ? {} : { refused }) }],

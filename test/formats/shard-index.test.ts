@@ -41,9 +41,9 @@ const errorOf = (action: () => unknown): OrthoError => {
 
 describe('a real set', () => {
   it.each([
-    ['model.safetensors.index.json', 'safetensors', ['format', 'index']],
-    ['pytorch_model.bin.index.json', 'torch-zip', ['index']],
-    ['', 'safetensors', ['format', 'index']],
+    ['model.safetensors.index.json', 'safetensors', ['format']],
+    ['pytorch_model.bin.index.json', 'torch-zip', []],
+    ['', 'safetensors', ['format']],
   ])('%s', (name, format, metadata) => {
     const file = openWeights(join(real, name));
     expect([file.format, [...file.metadata.keys()]]).toEqual([format, metadata]);
@@ -97,6 +97,11 @@ describe('a set', () => {
     expect(rulesOf(set(more, { weight_map: map }))).toEqual(['unlisted-shards']);
     expect(rulesOf(set(files, { weight_map: map, metadata: { total_size: 11 } }))).toEqual(['total-size']);
     expect(rulesOf(set(files, { weight_map: map, metadata: { total_size: 12 } }))).toEqual([]);
+  });
+  it('shows what else its metadata says', () => {
+    const file = openWeights(set(files, { weight_map: map, metadata: { total_size: 12, version: '1' } }));
+    expect(file.metadata.get('index')).toEqual({ version: '1' });
+    file.close();
   });
   it.skipIf(!canCountDescriptors)('is closed as a whole, also when a shard is wrong', () => {
     const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`s${i}`, shard(`k${i}`)]));
