@@ -18,6 +18,7 @@ const MAX_INFLATED = 2 ** 31 - 1;
 /** Deflate cannot do better than 1032:1; more is a lie in the directory. */
 const MAX_DEFLATE_RATIO = 1040;
 
+const ALL_ONES = 0xffffffff;
 const STORED = 0;
 const DEFLATED = 8;
 
@@ -143,26 +144,39 @@ const listEntries = (source: ByteSource, fail: (message: string, cause?: unknown
     // yauzl reads an entry without name, extra field and comment on a later tick only; no archive has a reason for one.
     if (entries.length !== i + 1) throw fail(`entry ${i} of the directory has no name`);
   }
-  checkDirectorySize(source, zip.comment, entries, fail);
+  checkDirectory(source, zip.comment, entries, fail);
   return entries;
 };
 
-/** The record at the end states how long the directory is (ZIP64 archives: elsewhere). yauzl gives a letter of `comment` a byte. */
-const checkDirectorySize = (
+/** Bytes between the directory and the end record of a ZIP64 archive: another end record and its locator. */
+const ZIP64_RECORDS = 76;
+
+/**
+ * The end record states where the directory lies and how long it is, and nothing else comes between them: an archive
+ * behind another one, or with a gap, would show different readers different entries. Values of a ZIP64 archive that do
+ * not fit here are all ones. yauzl gives a letter of `comment` a byte.
+ */
+const checkDirectory = (
   source: ByteSource,
   comment: string,
   entries: readonly Entry[],
   fail: (message: string) => OrthoError,
 ): void => {
-  const end = source.read(source.size - 22 - comment.length, 22);
-  const stated = new DataView(end.buffer, end.byteOffset, 22).getUint32(12, true);
+  const end = source.size - 22 - comment.length;
+  const record = source.read(end, 22);
+  const view = new DataView(record.buffer, record.byteOffset, 22);
+  const [size, offset] = [view.getUint32(12, true), view.getUint32(16, true)];
   const found = entries.reduce(
     (sum, { fileNameLength, extraFieldLength, fileCommentLength }) =>
       sum + 46 + fileNameLength + extraFieldLength + fileCommentLength,
     0,
   );
-  if (stated !== 0xffffffff && stated !== found) {
-    throw fail(`its directory has ${found} bytes, not ${stated} as the end record states`);
+  if (size !== ALL_ONES && size !== found) {
+    throw fail(`its directory has ${found} bytes, not ${size} as the end record states`);
+  }
+  const gap = end - offset - found;
+  if (offset !== ALL_ONES && gap !== 0 && gap !== ZIP64_RECORDS) {
+    throw fail(`its directory does not lie before its end: ${gap} bytes between them`);
   }
 };
 
@@ -196,7 +210,7 @@ const dataStart = (source: ByteSource, entry: Entry, fail: (message: string) => 
   }
   const hasDescriptor = (view.getUint16(6, true) & 8) !== 0;
   const localSize = view.getUint32(22, true);
-  if (!hasDescriptor && localSize !== 0xffffffff && localSize !== entry.uncompressedSize) {
+  if (!hasDescriptor && localSize !== ALL_ONES && localSize !== entry.uncompressedSize) {
     throw fail(
       `the headers of "${entry.fileName}" disagree about its size: ${localSize}, ${entry.uncompressedSize}`,
     );

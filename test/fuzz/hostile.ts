@@ -375,6 +375,14 @@ const ARCHIVES: readonly HostileKind[] = [
   kind('directory of 4 GB claimed', 'checkpoint/invalid', 'longer than the file', () =>
     rawZip(soundEntries, { directorySize: 0xfffffffe }),
   ),
+  kind('two archives, one behind the other', 'checkpoint/invalid', 'two readers would see two files', () =>
+    Buffer.concat([sound(), sound()]),
+  ),
+  kind('bytes before the directory', 'checkpoint/invalid', 'bytes that no entry owns', () => {
+    const archive = sound();
+    const at = archive.length - 22;
+    return Buffer.concat([archive.subarray(0, at), Buffer.alloc(100), archive.subarray(at)]);
+  }),
   kind('second disk', 'checkpoint/invalid', 'a part of the archive is elsewhere', () =>
     rawZip(soundEntries, { disk: 1 }),
   ),
