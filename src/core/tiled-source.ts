@@ -158,14 +158,24 @@ export class TiledSource implements ByteSource {
     const first = Math.floor(offset / unit);
     const last = Math.ceil((offset + length) / unit);
     const output = new Uint8Array((last - first) * unit);
-    const from = this.#indexOf(first);
-    const to = last * unit === this.size ? undefined : this.#indexOf(last);
-    for (const tile of this.#tiles) this.#copy(tile, output, first, from, to);
+    this.#gather(output, first, last);
     return output.subarray(offset - first * unit, offset - first * unit + length);
   }
 
   readInto(target: Uint8Array, offset: number): void {
-    target.set(this.read(offset, target.length));
+    checkRange(this, offset, target.length);
+    const unit = this.#unit;
+    const isWhole = offset % unit === 0 && target.length % unit === 0;
+    if (isWhole) this.#gather(target, offset / unit, (offset + target.length) / unit);
+    else target.set(this.read(offset, target.length));
+  }
+
+  /** The elements from `first` up to `last`. */
+  #gather(output: Uint8Array, first: number, last: number): void {
+    if (first === last) return;
+    const from = this.#indexOf(first);
+    const to = last * this.#unit === this.size ? undefined : this.#indexOf(last);
+    for (const tile of this.#tiles) this.#copy(tile, output, first, from, to);
   }
 
   #indexOf(element: number): number[] {
@@ -189,6 +199,11 @@ export class TiledSource implements ByteSource {
     const start = tile.before(from);
     const end = to === undefined ? tile.volume : tile.before(to);
     if (start === end) return;
+    if (end - start <= tile.run - (start % tile.run)) {
+      const at = (tile.placeOf(start, this.#strides) - first) * unit;
+      tile.data.readInto(output.subarray(at, at + (end - start) * unit), start * unit);
+      return;
+    }
     const bytes = tile.data.read(start * unit, (end - start) * unit);
     for (let local = start; local < end; ) {
       const next = Math.min(end, local - (local % tile.run) + tile.run);
