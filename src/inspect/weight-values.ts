@@ -56,6 +56,30 @@ const metered = (source: ByteSource, onRead: (bytes: number) => void): ByteSourc
   },
 });
 
+/** Looks at tensors one after the other; says how far it is, and pauses so that an interruption can end it. */
+const readEach = async <T>(
+  tensors: readonly (readonly [name: string, tensor: WeightTensor])[],
+  { io, times }: { readonly io: JobIo; readonly times: number },
+  look: (tensor: WeightTensor, data: ByteSource) => T,
+): Promise<Map<string, T>> => {
+  const total = tensors.reduce((sum, [, { data }]) => sum + data.size, 0) * times;
+  const found = new Map<string, T>();
+  let done = 0;
+  let pausedAt = Date.now();
+  for (const [name, tensor] of tensors) {
+    const data = metered(tensor.data, (bytes) => {
+      done += bytes;
+      io.progress(`reading ${name}`, total === 0 ? 1 : Math.min(1, done / total));
+    });
+    found.set(name, look(tensor, data));
+    if (Date.now() - pausedAt < PAUSE_MS) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    io.signal.throwIfAborted();
+    pausedAt = Date.now();
+  }
+  return found;
+};
+
 const valuesOf = ({ dtype, dims }: WeightTensor, data: ByteSource, withHistogram: boolean): TensorValues => {
   const elements = elementCount(dims);
   const { count: _, ...stats } = tensorStatistics(dtype, data, elements);
@@ -73,21 +97,9 @@ export const measureTensors = async (
   { histogram: withHistogram, io }: { readonly histogram: boolean; readonly io: JobIo },
 ): Promise<Map<string, TensorValues>> => {
   const own = [...readOnce(tensors)].filter(([, { dtype }]) => hasStatistics(dtype));
-  const total = own.reduce((sum, [, { data }]) => sum + data.size, 0) * (withHistogram ? 2 : 1);
-  const found = new Map<string, TensorValues>();
-  let done = 0;
-  let pausedAt = Date.now();
-  for (const [name, tensor] of own) {
-    const data = metered(tensor.data, (bytes) => {
-      done += bytes;
-      io.progress(`reading ${name}`, total === 0 ? 1 : Math.min(1, done / total));
-    });
-    found.set(name, valuesOf(tensor, data, withHistogram));
-    if (Date.now() - pausedAt < PAUSE_MS) continue;
-    await new Promise((resolve) => setImmediate(resolve));
-    io.signal.throwIfAborted();
-    pausedAt = Date.now();
-  }
+  const found = await readEach(own, { io, times: withHistogram ? 2 : 1 }, (tensor, data) =>
+    valuesOf(tensor, data, withHistogram),
+  );
   return new Map(
     [...tensors].flatMap(([key, { sharedWith }]) => {
       const values = found.get(sharedWith ?? key);
@@ -108,12 +120,15 @@ export const specialOfStatistics = (
     }),
   );
 
-/** Reads tensors for their special values alone, which is faster than statistics. */
-export const specialOfTensors = (tensors: ReadonlyMap<string, WeightTensor>): Map<string, SpecialValues> =>
-  new Map(
-    [...readOnce(tensors)].flatMap(([name, { dtype, data }]) =>
-      hasFloatCensus(dtype) ? [[name, countFloats(dtype, data)] as const] : [],
-    ),
+/** Reads tensors for their special values alone, which is faster than statistics; throws as measureTensors does. */
+export const specialOfTensors = (
+  tensors: ReadonlyMap<string, WeightTensor>,
+  io: JobIo,
+): Promise<Map<string, SpecialValues>> =>
+  readEach(
+    [...readOnce(tensors)].filter(([, { dtype }]) => hasFloatCensus(dtype)),
+    { io, times: 1 },
+    ({ dtype }, data) => countFloats(dtype, data),
   );
 
 /** Adds up special values; those that harm become findings. */

@@ -103,15 +103,15 @@ export interface WeightValues {
   readonly integrity: readonly Finding[];
 }
 
-const censusFor = (
+const censusFor = async (
   all: Tensors,
   selected: Tensors,
   byKey: ReadonlyMap<string, TensorValues>,
-  { check = false, stats = false, histogram = false }: InspectWeightsOptions,
-): Census | undefined => {
+  { check = false, stats = false, histogram = false, io = silentIo() }: InspectWeightsOptions,
+): Promise<Census | undefined> => {
   const isMeasured = stats || histogram;
   if (isMeasured && (!check || selected === all)) return censusOf(specialOfStatistics(selected, byKey));
-  return check ? censusOf(specialOfTensors(all)) : undefined;
+  return check ? censusOf(await specialOfTensors(all, io)) : undefined;
 };
 
 /**
@@ -129,9 +129,11 @@ export const readWeightValues = async (
   const byKey =
     stats || histogram ? await measureTensors(selected, { histogram, io }) : new Map<string, TensorValues>();
   const isReadInFull = check || (stats && keys.length === 0);
+  const census = await censusFor(tensors, selected, byKey, options);
+  if (isReadInFull) io.progress('checking the records');
   return {
     byKey,
-    census: censusFor(tensors, selected, byKey, options),
+    census,
     integrity: isReadInFull ? (file.checkIntegrity?.() ?? []) : [],
   };
 };

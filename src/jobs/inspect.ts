@@ -175,7 +175,8 @@ export const inspectFile = async (
   const { source, close } = openSource(path);
   try {
     const isHashed = options.hash === true || source.size <= HASH_LIMIT;
-    const subject = { file: path, sha256: isHashed ? sha256Of(source) : null, bytes: source.size };
+    const sha256 = isHashed ? sha256Of(source, (part) => options.io?.progress('hashing', part)) : null;
+    const subject = { file: path, sha256, bytes: source.size };
     const isWeights = looksLikeWeights(source) && !(options.check && isNamedOnnx(path));
     const { data, findings } = isWeights
       ? await inspectWeightFile(path, options)

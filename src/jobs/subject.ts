@@ -12,14 +12,15 @@ export const HASH_LIMIT = 64 * 1024 * 1024;
 /** One buffer for all pieces: large files must not churn memory. */
 const CHUNK = 1 << 20;
 
-/** Hex sha256 of a source, read in pieces. */
-export const sha256Of = (source: ByteSource): string => {
+/** Hex sha256 of a source, read in pieces; `onPart` learns the part that is done, 0 to 1. */
+export const sha256Of = (source: ByteSource, onPart?: (part: number) => void): string => {
   const hash = createHash('sha256');
   const buffer = new Uint8Array(Math.min(CHUNK, source.size));
   for (let at = 0; at < source.size; at += CHUNK) {
     const chunk = buffer.subarray(0, Math.min(CHUNK, source.size - at));
     source.readInto(chunk, at);
     hash.update(chunk);
+    onPart?.((at + chunk.length) / source.size);
   }
   return hash.digest('hex');
 };

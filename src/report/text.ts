@@ -27,8 +27,15 @@ const widthOf = (text: string): number => {
   return width;
 };
 
+/** Columns are no wider: one endless name must not make every row as long. */
+const MAX_WIDTH = 160;
+
+/** The width that holds all cells but the ones beyond all measure. */
+const columnWidth = (cells: readonly string[]): number =>
+  cells.reduce((width, cell) => (cell.length > MAX_WIDTH ? width : Math.max(width, widthOf(cell))), 0);
+
 const pad = (text: string, width: number, align: Column['align']): string => {
-  const space = ' '.repeat(Math.max(0, width - widthOf(text)));
+  const space = text.length > MAX_WIDTH ? '' : ' '.repeat(Math.max(0, width - widthOf(text)));
   return align === 'left' ? text + space : space + text;
 };
 
@@ -40,9 +47,7 @@ const more = (total: number, shown: number): string[] =>
 
 const tableLines = ({ columns, rows }: Table, paint: Paint, options: RenderOptions): string[] => {
   const shown = cut(rows, options);
-  const widths = columns.map(({ name }, at) =>
-    Math.max(widthOf(name), ...shown.map((row) => widthOf(row[at] ?? ''))),
-  );
+  const widths = columns.map(({ name }, at) => columnWidth([name, ...shown.map((row) => row[at] ?? '')]));
   const line = (cells: readonly string[]): string =>
     `  ${columns.map(({ align }, at) => pad(cells[at] ?? '', widths[at]!, align)).join('  ')}`.trimEnd();
   const head = columns.some(({ name }) => name !== '')
@@ -58,7 +63,7 @@ const blockLines = (block: Block, paint: Paint, options: RenderOptions): string[
     const shown = cut(block.lines, options);
     return [...title, ...shown.map((line) => `  ${line}`), ...more(block.lines.length, shown.length)];
   }
-  const width = Math.max(0, ...block.rows.map(([label]) => widthOf(label)));
+  const width = columnWidth(block.rows.map(([label]) => label));
   return [...title, ...block.rows.map(([label, text]) => `  ${pad(label, width, 'left')}  ${text}`)];
 };
 

@@ -74,3 +74,17 @@ test.each([
   ['http://x', '`http://x`'],
   ['#12', '`#12`'],
 ])('Markdown text %s', (text, expected) => expect(markdownText(text)).toBe(expected));
+
+test('a name beyond all measure widens no other row', () => {
+  const report = samples['inspect-weights']!;
+  const { tensors, ...rest } = report.data as { tensors: readonly { name: string }[] };
+  const long = 'n'.repeat(100_000);
+  const more = [{ ...tensors[0], name: long }, ...tensors];
+  const drawn = renderers.text.render(
+    { ...report, data: { ...rest, tensors: more } },
+    { color: false, all: true },
+  );
+  const lengths = drawn.split('\n').map(({ length }) => length);
+  expect(lengths.filter((length) => length > 1000)).toHaveLength(1);
+  expect(drawn).toContain(`  ${long}  float32`);
+});
