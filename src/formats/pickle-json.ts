@@ -14,7 +14,13 @@ import {
   textOf,
 } from './pickle-values.ts';
 import type { Json } from './state-dict.ts';
-import { RefusedTensor, StorageRecord, TensorRecord, tensorFromRecord } from './torch-tensor.ts';
+import {
+  ConvertedTensor,
+  RefusedTensor,
+  StorageRecord,
+  TensorRecord,
+  tensorFromRecord,
+} from './torch-tensor.ts';
 
 /** Levels, items of one container, items in all, and letters of one string that are shown. */
 const MAX_DEPTH = 6;
@@ -110,6 +116,7 @@ export const toJson = (root: PickleValue, hidden: ReadonlyMap<PickleValue, strin
     if (typeof value === 'number' || typeof value === 'bigint') return ofNumber(value);
     if (typeof value === 'string') return shorten(value);
     if (value instanceof TensorRecord) return ofTensor(tensorFromRecord(value));
+    if (value instanceof ConvertedTensor) return `${value.what} ${value.dtype} [${value.dims.join(', ')}]`;
     if (value instanceof NumpyArray) {
       return value.tensor === undefined ? (value.refused ?? 'numpy array') : ofTensor(value.tensor);
     }

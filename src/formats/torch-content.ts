@@ -1,52 +1,30 @@
 /**
- * From the object of a PyTorch pickle to state dicts and metadata. All walks are iterative, visit every container once
- * (pickles may be cyclic) and stop at documented depths.
- *
- * What counts as a state dict:
- *  - a dict with string keys, more than half of whose values are tensors, and none of whose values is one itself
- *    (so `{state_dict: {...}, best_acc: tensor}` is a checkpoint around a state dict);
- *  - where nothing else is one: the tensors of the outermost dict, however few;
- *  - a pickled torch.nn.Module: its `_parameters` and persistent `_buffers`, through `_modules`;
- *  - a bare tensor, and the tensors of a list, under the names `tensor` and `0`, `1`, ….
- * Optimizer states (dicts with `state` and `param_groups`) are none.
- *
- * The order of several is that of state-dict-order.ts.
+ * From the object of a PyTorch pickle to state dicts and metadata. torch-structure.ts says what counts as a state dict,
+ * state-dict-order.ts in what order they come.
  */
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { toJson } from './pickle-json.ts';
-import { NumpyArray } from './pickle-numpy.ts';
-import {
-  PickleDict,
-  PickleObject,
-  PickleSet,
-  PickleTuple,
-  type PickleValue,
-  textOf,
-} from './pickle-values.ts';
-import type { Json, StateDict, WeightTensor } from './state-dict.ts';
+import { PickleObject, type PickleValue, textOf } from './pickle-values.ts';
+import type { Json, RefusedReason, StateDict, WeightTensor } from './state-dict.ts';
 import { stateDictRank } from './state-dict-order.ts';
 import { storageFindings } from './storage-use.ts';
-import { RefusedTensor, TensorRecord, tensorFromRecord } from './torch-tensor.ts';
+import { dictOf, type Found, findStateDicts, type TensorLike } from './torch-structure.ts';
+import {
+  ConvertedTensor,
+  RefusedTensor,
+  StorageRecord,
+  TensorRecord,
+  tensorFromRecord,
+  tensorOfStorage,
+} from './torch-tensor.ts';
 
-/** How deep state dicts are looked for; Lightning and mmcv nest three levels. */
-const MAX_DEPTH = 16;
-/** How deep the modules of one pickled model nest, and how many there are, shared ones counted each time. */
-const MAX_MODULE_DEPTH = 100;
-const MAX_MODULES = 100_000;
-/** Letters of all keys of one module together. */
-const MAX_KEY_LETTERS = 16 * 1024 * 1024;
-
-export type TensorLike = TensorRecord | RefusedTensor | NumpyArray;
-export const isTensor = (value: PickleValue | undefined): value is TensorLike =>
-  value instanceof TensorRecord || value instanceof RefusedTensor || value instanceof NumpyArray;
-
-/** Tensors that form a state dict, and where. */
-interface Found {
-  readonly path: string;
-  readonly entries: ReadonlyMap<string, TensorLike>;
-}
+/** Bytes that the tensors of one state dict may have beyond those of their storages (expanded, overlapping, sparse). */
+const MAX_BEYOND_STORAGES = 4 * 1024 * 1024 * 1024;
+/** Keys that one finding names, and findings about single keys. */
+const MAX_NAMED = 5;
+const MAX_FINDINGS = 20;
 
 export interface TorchContent {
   readonly stateDicts: readonly StateDict[];
@@ -56,204 +34,170 @@ export interface TorchContent {
   readonly hasModule: boolean;
 }
 
-const dictOf = (value: PickleValue | undefined): ReadonlyMap<PickleValue, PickleValue> | undefined => {
-  if (value instanceof PickleDict) return value.entries;
-  return value instanceof PickleObject ? value.entries : undefined;
+const named = (keys: readonly string[]): string => {
+  const shown = keys.slice(0, MAX_NAMED).map((key) => `"${textOf(key)}"`);
+  return keys.length > MAX_NAMED
+    ? `${shown.join(', ')} and ${keys.length - MAX_NAMED} more`
+    : shown.join(', ');
 };
 
-const isModule = (value: PickleValue): value is PickleObject =>
-  value instanceof PickleObject &&
-  dictOf(value.attribute('_modules')) !== undefined &&
-  dictOf(value.attribute('_parameters')) !== undefined;
+const refusedFindings = (refused: ReadonlyMap<string, RefusedReason>, label: string): Finding[] => {
+  const findings = [...refused].slice(0, MAX_FINDINGS).map(
+    ([key, { what, hint }]): Finding => ({
+      level: 'warning',
+      rule: 'refused-tensor',
+      message: `"${textOf(key)}" is ${what}; it cannot be read`,
+      hint,
+      at: { file: label, key },
+    }),
+  );
+  const others = [...refused.keys()].slice(MAX_FINDINGS);
+  if (others.length > 0) {
+    findings.push({
+      level: 'warning',
+      rule: 'refused-tensor',
+      message: `${others.length} more tensors cannot be read: ${named(others)}`,
+      at: { file: label },
+    });
+  }
+  return findings;
+};
 
-const isOptimizer = (entries: ReadonlyMap<PickleValue, PickleValue>): boolean =>
-  entries.has('param_groups') && entries.has('state');
-
-/** The tensors of a dict with string keys, when they are more than `share` of it. */
-const tensorsOfDict = (
-  entries: ReadonlyMap<PickleValue, PickleValue>,
-  share = 0.5,
-): Map<string, TensorLike> | undefined => {
-  const tensors = new Map<string, TensorLike>();
+/** One note for each kind of tensors that are read in another form than the file's. */
+const convertedFindings = (entries: Found['entries'], label: string): Finding[] => {
+  const kinds = new Map<string, { form: string; keys: string[] }>();
   for (const [key, value] of entries) {
-    if (typeof key !== 'string') return undefined;
-    if (isTensor(value)) tensors.set(key, value);
+    if (!(value instanceof ConvertedTensor)) continue;
+    const kind = kinds.get(value.what) ?? { form: value.form, keys: [] };
+    kinds.set(value.what, kind);
+    kind.keys.push(key);
   }
-  return tensors.size > entries.size * share ? tensors : undefined;
+  return [...kinds].map(([what, { form, keys }]) => ({
+    level: 'note',
+    rule: 'converted-tensor',
+    message: `${what}, read as ${form}: ${named(keys)}`,
+    at: { file: label },
+  }));
 };
 
-/** What torch's Module.state_dict() would list, in its order: parameters, buffers, then children. */
-const tensorsOfModule = (root: PickleObject): Map<string, TensorLike> => {
-  const tensors = new Map<string, TensorLike>();
-  const open = new Set<PickleObject>();
-  const steps: { module: PickleObject; prefix: string; leave: boolean; depth: number }[] = [
-    { module: root, prefix: '', leave: false, depth: 0 },
-  ];
-  let visited = 0;
-  let letters = 0;
-  for (let step = steps.pop(); step !== undefined && visited < MAX_MODULES; step = steps.pop()) {
-    const { module, prefix, leave, depth } = step;
-    if (leave) {
-      open.delete(module);
-      continue;
-    }
-    if (open.has(module) || depth > MAX_MODULE_DEPTH) continue;
-    open.add(module);
-    visited++;
-    letters += prefix.length;
-    if (letters > MAX_KEY_LETTERS) {
-      throw new OrthoError('file/limit', 'the keys of the pickled model are too long', {
-        hint: 'no real module nests like this; the file is hostile',
-      });
-    }
-    steps.push({ module, prefix, leave: true, depth });
-    const skipped = module.attribute('_non_persistent_buffers_set');
-    const hidden = new Set(skipped instanceof PickleSet ? skipped.items : []);
-    for (const [name, value] of dictOf(module.attribute('_parameters')) ?? []) {
-      if (isTensor(value)) tensors.set(`${prefix}${textOf(name)}`, value);
-    }
-    for (const [name, value] of dictOf(module.attribute('_buffers')) ?? []) {
-      if (isTensor(value) && !hidden.has(name)) tensors.set(`${prefix}${textOf(name)}`, value);
-    }
-    const children = [...(dictOf(module.attribute('_modules')) ?? [])].reverse();
-    for (const [name, child] of children) {
-      if (!isModule(child)) continue;
-      steps.push({ module: child, prefix: `${prefix}${textOf(name)}.`, leave: false, depth: depth + 1 });
-    }
-  }
-  return tensors;
-};
-
-const join = (path: string, key: PickleValue): string =>
-  path === '' ? textOf(key) : `${path}.${textOf(key)}`;
-
-/** Every state dict under `root`, in file order. */
-const findAll = (
-  root: PickleValue,
-): { found: Found[]; hasModule: boolean; claimed: Map<PickleValue, string> } => {
-  const found: Found[] = [];
-  const claimed = new Map<PickleValue, string>();
-  let hasModule = false;
-  const seen = new Set<PickleValue>();
-  const work: { value: PickleValue; path: string; depth: number }[] = [{ value: root, path: '', depth: 0 }];
-  if (isTensor(root))
-    return { found: [{ path: '', entries: new Map([['tensor', root]]) }], hasModule, claimed };
-  for (let item = work.pop(); item !== undefined; item = work.pop()) {
-    const { value, path, depth } = item;
-    if (typeof value !== 'object' || value === null || seen.has(value) || depth > MAX_DEPTH) continue;
-    seen.add(value);
-    if (isModule(value)) {
-      hasModule = true;
-      const entries = tensorsOfModule(value);
-      claimed.set(value, 'state dict');
-      if (entries.size > 0) found.push({ path, entries });
-      continue;
-    }
-    const entries = dictOf(value);
-    const list = listOf(value);
-    if (entries !== undefined) {
-      if (isOptimizer(entries)) {
-        const state = dictOf(entries.get('state'));
-        if (state !== undefined) claimed.set(entries.get('state')!, `state of ${state.size} parameters`);
-        continue;
-      }
-      const tensors = tensorsOfDict(entries);
-      const nested = [...entries].filter(([, inner]) => isContainer(inner));
-      if (tensors !== undefined && !nested.some(([, inner]) => holdsStateDict(inner))) {
-        claimed.set(value, 'state dict');
-        found.push({ path, entries: tensors });
-        continue;
-      }
-      for (const [key, inner] of nested.reverse())
-        work.push({ value: inner, path: join(path, key), depth: depth + 1 });
-    } else if (list !== undefined) {
-      const tensors = new Map<string, TensorLike>();
-      list.forEach((each, i) => {
-        if (isTensor(each)) tensors.set(String(i), each);
-      });
-      if (tensors.size > 0 && path === '') found.push({ path, entries: tensors });
-      [...list.entries()].reverse().forEach(([i, inner]) => {
-        if (isContainer(inner)) work.push({ value: inner, path: join(path, i), depth: depth + 1 });
-      });
-    } else if (value instanceof PickleObject) {
-      for (const [key, inner] of dictOf(value.state) ?? []) {
-        if (isContainer(inner)) work.push({ value: inner, path: join(path, key), depth: depth + 1 });
-      }
-    }
-  }
-  const outermost = found.length === 0 ? dictOf(root) : undefined;
-  const few = outermost === undefined ? undefined : tensorsOfDict(outermost, 0);
-  if (few !== undefined) {
-    claimed.set(root, 'state dict');
-    found.push({ path: '', entries: few });
-  }
-  return { found, hasModule, claimed };
-};
-
-const listOf = (value: PickleValue): readonly PickleValue[] | undefined => {
-  if (Array.isArray(value)) return value as PickleValue[];
-  return value instanceof PickleTuple ? value.items : undefined;
-};
-const isContainer = (value: PickleValue): boolean =>
-  Array.isArray(value) ||
-  value instanceof PickleDict ||
-  value instanceof PickleTuple ||
-  value instanceof PickleObject;
-const holdsStateDict = (value: PickleValue): boolean => {
-  const entries = dictOf(value);
-  return isModule(value) || (entries !== undefined && tensorsOfDict(entries) !== undefined);
-};
-
-/** Tensors with their aliases named; refused ones become findings and are left out. */
-export const toStateDict = ({ path, entries }: Found, label: string, findings: Finding[]): StateDict => {
-  const tensors = new Map<string, WeightTensor>();
-  const views = new Map<string | NumpyArray, string>();
-  for (const [key, value] of entries) {
-    const tensor = tensorOf(value);
-    if (tensor instanceof RefusedTensor) {
-      findings.push({
-        level: 'warning',
-        rule: 'refused-tensor',
-        message: `"${key}" is ${tensor.what}; it was left out`,
-        hint: tensor.hint,
-        at: { file: label, key },
-      });
-      continue;
-    }
-    const view = value instanceof TensorRecord ? value.viewKey : (value as NumpyArray);
-    const first = views.get(view);
-    const shared = first === undefined ? undefined : tensors.get(first);
-    if (first === undefined || shared === undefined) {
-      views.set(view, key);
-      tensors.set(key, tensor);
-    } else tensors.set(key, { ...shared, sharedWith: first });
-  }
-  return { path, tensors };
+/** Two values with equal keys show the same elements. */
+const viewKeyOf = (value: TensorLike): PickleValue => {
+  if (value instanceof TensorRecord) return value.viewKey;
+  return value instanceof StorageRecord ? `storage ${value.key}` : value;
 };
 
 const tensorOf = (value: TensorLike): Tensor | RefusedTensor => {
   if (value instanceof TensorRecord) return tensorFromRecord(value);
+  if (value instanceof StorageRecord) return tensorOfStorage(value);
+  if (value instanceof ConvertedTensor) return value.tensor;
   if (value instanceof RefusedTensor) return value;
   if (value.tensor !== undefined) return value.tensor;
   return new RefusedTensor(value.refused ?? 'an empty numpy array', 'save it as a plain numeric array');
 };
 
-/** What the object of a pickle holds; `label` names the file in findings. Storages must have their data by now. */
+/** A small file must not stand for endless tensors. @throws OrthoError file/limit */
+const checkAmount = (bytes: number, entries: Found['entries'], path: string): void => {
+  const storages = new Set(
+    [...entries.values()].flatMap((value) => (value instanceof TensorRecord ? [value.storage] : [])),
+  );
+  const stored = [...storages].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (bytes <= stored + MAX_BEYOND_STORAGES) return;
+  throw new OrthoError(
+    'file/limit',
+    `the tensors of the state dict "${path}" pretend to have ${bytes} bytes over storages of ${stored}`,
+    { hint: 'save its tensors unexpanded and dense' },
+  );
+};
+
+/**
+ * Tensors with their aliases named, refused ones apart; findings about both are added to `findings`.
+ * @throws OrthoError file/limit
+ */
+export const toStateDict = (found: Found, label: string, findings: Finding[]): StateDict => {
+  const { path, entries } = found;
+  const tensors = new Map<string, WeightTensor>();
+  const refused = new Map<string, RefusedReason>();
+  const views = new Map<PickleValue, string>();
+  let bytes = 0;
+  for (const [key, value] of entries) {
+    const tensor = tensorOf(value);
+    if (tensor instanceof RefusedTensor) {
+      refused.set(key, { what: tensor.what, hint: tensor.hint });
+      continue;
+    }
+    const view = viewKeyOf(value);
+    const first = views.get(view);
+    const shared = first === undefined ? undefined : tensors.get(first);
+    if (first === undefined || shared === undefined) {
+      views.set(view, key);
+      tensors.set(key, tensor);
+      bytes += tensor.data.size;
+    } else tensors.set(key, { ...shared, sharedWith: first });
+  }
+  checkAmount(bytes, entries, path);
+  for (const [key, reason] of found.opaque ?? []) refused.set(key, reason);
+  findings.push(...refusedFindings(refused, label), ...convertedFindings(entries, label));
+  return refused.size === 0 ? { path, tensors } : { path, tensors, refused };
+};
+
+/** The entries of the outermost object, or its attributes. */
+const topOf = (root: PickleValue): Iterable<readonly [PickleValue, PickleValue]> => {
+  const isPlainObject = root instanceof PickleObject && root.entries === undefined;
+  return dictOf(isPlainObject ? (root.state ?? null) : root) ?? [];
+};
+
+/** What lies beside the state dicts, in the outermost dict. */
+const metadataOf = (
+  root: PickleValue,
+  claimed: ReadonlyMap<PickleValue, string>,
+  found: readonly Found[],
+): Map<string, Json> => {
+  const metadata = new Map<string, Json>();
+  const isClaimed = claimed.get(root) === 'state dict';
+  const shown = isClaimed ? new Set(found.find(({ path }) => path === '')?.others) : undefined;
+  for (const [name, value] of topOf(root)) {
+    const key = textOf(name);
+    if (claimed.get(value) === 'state dict' || shown?.has(key) === false) continue;
+    metadata.set(key, toJson(value, claimed));
+  }
+  return metadata;
+};
+
+/** Values of state dicts that are no tensors, where metadata does not show them. */
+const otherFindings = (found: readonly Found[], label: string): Finding[] =>
+  found
+    .filter(({ path, others = [] }) => path !== '' && others.length > 0)
+    .map(({ path, others = [] }) => ({
+      level: 'note',
+      rule: 'no-tensor-entries',
+      message: `the state dict "${textOf(path)}" has ${others.length} values that are no tensors: ${named(others)}`,
+      at: { file: label },
+    }));
+
+/**
+ * What the object of a pickle holds; `label` names the file in findings. Storages must have their data by now.
+ * @throws OrthoError file/limit, and checkpoint/unsupported when two tensors of a state dict would get one key
+ */
 export const contentOf = (root: PickleValue, label: string): TorchContent => {
-  const { found, hasModule, claimed } = findAll(root);
+  const { found, hasModule, claimed, isCut } = findStateDicts(root);
   const findings: Finding[] = [];
   const ordered = found
     .map((each, index) => ({ each, index, rank: stateDictRank(each.path) }))
-    .sort((a, b) => a.rank - b.rank || a.index - b.index)
+    .sort(
+      (a, b) =>
+        Number(a.each.isRest ?? false) - Number(b.each.isRest ?? false) ||
+        a.rank - b.rank ||
+        a.index - b.index,
+    )
     .map(({ each }) => each);
   const stateDicts = ordered
     .map((each) => toStateDict(each, label, findings))
-    .filter(({ tensors }) => tensors.size > 0);
+    .filter(({ tensors, refused }) => tensors.size > 0 || refused !== undefined);
   const records = ordered.flatMap(({ entries }) =>
     [...entries].flatMap(([key, value]) => (value instanceof TensorRecord ? [[key, value] as const] : [])),
   );
-  findings.push(...storageFindings(records, label));
-  if (stateDicts.length === 0) {
+  findings.push(...storageFindings(records, label), ...otherFindings(ordered, label));
+  if (stateDicts.every(({ tensors }) => tensors.size === 0)) {
     findings.push({
       level: 'warning',
       rule: 'no-tensors',
@@ -261,13 +205,13 @@ export const contentOf = (root: PickleValue, label: string): TorchContent => {
       at: { file: label },
     });
   }
-  const metadata = new Map<string, Json>();
-  const top = dictOf(root);
-  if (top !== undefined) {
-    for (const [key, value] of top) {
-      if (claimed.get(value) === 'state dict' || (claimed.has(root) && isTensor(value))) continue;
-      metadata.set(textOf(key), toJson(value, claimed));
-    }
+  if (isCut) {
+    findings.push({
+      level: 'warning',
+      rule: 'nested-too-deep',
+      message: 'the checkpoint nests too deep; what lies at the bottom was not looked at',
+      at: { file: label },
+    });
   }
-  return { stateDicts, metadata, findings, hasModule };
+  return { stateDicts, metadata: metadataOf(root, claimed, found), findings, hasModule };
 };

@@ -1,6 +1,7 @@
 /**
  * The allow-list of PyTorch pickles: what each known global means as data.
  */
+import { castTensor, isFloatDType } from '../core/cast.ts';
 import type { PickleMachine } from './pickle.ts';
 import { fillNumpyArray, NumpyArray, numpyDType, numpyScalar } from './pickle-numpy.ts';
 import {
@@ -12,12 +13,17 @@ import {
   type PickleValue,
   textOf,
 } from './pickle-values.ts';
+import { makeQuantized } from './torch-quantized.ts';
+import { makeSparse } from './torch-sparse.ts';
 import {
+  ConvertedTensor,
   type ElementKind,
   makeTensor,
   RefusedTensor,
   STORAGE_KINDS,
+  TensorRecord,
   TORCH_DTYPES,
+  tensorFromRecord,
   UNTYPED,
 } from './torch-tensor.ts';
 
@@ -53,28 +59,49 @@ const itemsOf = (value: PickleValue, machine: PickleMachine): readonly PickleVal
   return items as readonly PickleValue[];
 };
 
-const tensorV2: Call = (
-  [storage = null, offset = null, size = null, stride = null, , , metadata],
-  machine,
-) => {
+const flagsOf = (metadata: PickleValue | undefined): { conjugated: boolean; negated: boolean } => {
   const flag = (name: string) => metadata instanceof PickleDict && metadata.entries.get(name) === true;
-  return makeTensor(
-    { storage, offset, size, stride, conjugated: flag('conj'), negated: flag('neg') },
-    (message) => machine.invalid(message),
-  );
+  return { conjugated: flag('conj'), negated: flag('neg') };
 };
+const invalidOf =
+  (machine: PickleMachine) =>
+  (message: string): Error =>
+    machine.invalid(message);
+const dtypeNameOf = (type: PickleValue | undefined): string =>
+  type instanceof PickleGlobal && type.module === 'torch' ? type.name : textOf(type);
+
+const tensorV2: Call = ([storage = null, offset = null, size = null, stride = null, , , metadata], machine) =>
+  makeTensor({ storage, offset, size, stride, ...flagsOf(metadata) }, invalidOf(machine));
 const tensorV3: Call = (
   [storage = null, offset = null, size = null, stride = null, , , type, metadata],
   machine,
 ) => {
-  const name = type instanceof PickleGlobal && type.module === 'torch' ? type.name : textOf(type);
+  const name = dtypeNameOf(type);
   const dtype = TORCH_DTYPES.get(name);
-  if (dtype === undefined)
+  if (dtype === undefined) {
     return new RefusedTensor(`a tensor of torch.${name}`, 'save it as another dtype in Python');
-  const flag = (key: string) => metadata instanceof PickleDict && metadata.entries.get(key) === true;
-  return makeTensor(
-    { storage, offset, size, stride, dtype, conjugated: flag('conj'), negated: flag('neg') },
-    (message) => machine.invalid(message),
+  }
+  return makeTensor({ storage, offset, size, stride, dtype, ...flagsOf(metadata) }, invalidOf(machine));
+};
+
+/** `(tensor or array, dtype, device, requires_grad)`: the dtype may be another than that of the data. */
+const deviceTensor: Call = ([data, type], machine) => {
+  const name = dtypeNameOf(type);
+  const dtype = TORCH_DTYPES.get(name);
+  const given = data instanceof TensorRecord ? data : data instanceof NumpyArray ? data.tensor : undefined;
+  if (given === undefined) return firstArgument([data ?? null], machine);
+  if (dtype === given.dtype) return data as TensorRecord | NumpyArray;
+  const { dims } = given;
+  if (dtype === undefined || !isFloatDType(dtype) || !isFloatDType(given.dtype)) {
+    return new RefusedTensor(
+      `a tensor of ${given.dtype} that becomes torch.${name}`,
+      'move it to the CPU first',
+    );
+  }
+  const open = () => (given instanceof TensorRecord ? tensorFromRecord(given) : given);
+  return new ConvertedTensor(
+    { what: `device tensor (torch.${name})`, form: dtype, dtype, dims },
+    () => castTensor(open(), dtype).data,
   );
 };
 const firstArgument: Call = ([value], machine) => {
@@ -159,13 +186,35 @@ const PATH_CALLS: [string, Call][] = ['pathlib', 'pathlib._local'].flatMap((modu
     (args) => args.map(textOf).join('/').replace(/^\/+/, '/'),
   ]),
 );
-const INERT_CALLS: [string, Call][] = ['datetime', 'date', 'time', 'timedelta', 'timezone'].map((name) => [
-  `datetime.${name}`,
-  inert('datetime', name),
-]);
+/** Values whose class and arguments say all. */
+const INERT: readonly (readonly [module: string, names: string])[] = [
+  ['argparse', 'Namespace'],
+  ['datetime', 'datetime date time timedelta timezone'],
+  ['decimal', 'Decimal'],
+  ['fractions', 'Fraction'],
+  ['uuid', 'UUID SafeUUID'],
+  ['types', 'SimpleNamespace'],
+  ['re', '_compile'],
+  ['torch', 'Generator'],
+  ['torch._C', 'Generator'],
+  ['numpy.random._pickle', '__randomstate_ctor __generator_ctor __bit_generator_ctor'],
+  ['numpy.random.bit_generator', '__pyx_unpickle_SeedSequence SeedSequence'],
+  ['numpy.random._mt19937', 'MT19937'],
+  ['numpy.random._pcg64', 'PCG64'],
+];
+const INERT_CALLS: [string, Call][] = INERT.flatMap(([module, names]) =>
+  names.split(' ').map((name): [string, Call] => [`${module}.${name}`, inert(module, name)]),
+);
 
-const SPARSE_HINT = 'store it dense (tensor.to_dense()) in Python';
-const QUANTIZED_HINT = 'dequantize it in Python before saving';
+const PARTS_HINT = 'save its parts as tensors of their own';
+const LAZY_HINT = 'run the model once, so that its lazy modules get their weights, and save it again';
+
+/** DTensor, torchao's and other subclasses that hold their values in attributes of their own. */
+const wrapperSubclass: Call = ([type]) =>
+  new RefusedTensor(
+    `a tensor subclass${type instanceof PickleGlobal ? ` (${textOf(type)})` : ''}`,
+    'save plain tensors (tensor.full_tensor() or tensor.dequantize())',
+  );
 
 /** By qualified name: what a call of a known global gives. */
 export const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
@@ -179,24 +228,21 @@ export const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
   ['torch._utils._rebuild_parameter_with_state', firstArgument],
   ['torch.nn.parameter.Parameter', firstArgument],
   ['torch.nn.parameter.Buffer', firstArgument],
-  ['torch._utils._rebuild_device_tensor_from_numpy', firstArgument],
-  ['torch._utils._rebuild_device_tensor_from_cpu_tensor', firstArgument],
-  ['torch._utils._rebuild_xla_tensor', firstArgument],
-  ['torch._utils._rebuild_qtensor', refusing('a quantized tensor', QUANTIZED_HINT)],
-  ['torch._utils._rebuild_sparse_tensor', refusing('a sparse tensor', SPARSE_HINT)],
-  ['torch._utils._rebuild_sparse_csr_tensor', refusing('a sparse tensor', SPARSE_HINT)],
-  [
-    'torch._utils._rebuild_nested_tensor',
-    refusing('a nested tensor', 'save its parts as tensors of their own'),
-  ],
+  ['torch._utils._rebuild_device_tensor_from_numpy', deviceTensor],
+  ['torch._utils._rebuild_device_tensor_from_cpu_tensor', deviceTensor],
+  ['torch._utils._rebuild_xla_tensor', deviceTensor],
+  ['torch._utils._rebuild_qtensor', (args, m) => makeQuantized(args, invalidOf(m))],
+  ['torch._utils._rebuild_sparse_tensor', (args, m) => makeSparse(args, invalidOf(m))],
+  ['torch._utils._rebuild_sparse_csr_tensor', (args, m) => makeSparse(args, invalidOf(m))],
+  ['torch._utils._rebuild_nested_tensor', refusing('a nested tensor', PARTS_HINT)],
+  ['torch.nested._internal.nested_tensor._rebuild_njt', refusing('a nested tensor', PARTS_HINT)],
   [
     'torch._utils._rebuild_meta_tensor_no_storage',
     refusing('a meta tensor, which has a shape but no values', 'save the model with its weights loaded'),
   ],
-  [
-    'torch._utils._rebuild_wrapper_subclass',
-    refusing('a tensor subclass', 'save plain tensors (tensor.full_tensor() or tensor.dequantize())'),
-  ],
+  ['torch.nn.parameter.UninitializedParameter', refusing('a parameter without values', LAZY_HINT)],
+  ['torch.nn.parameter.UninitializedBuffer', refusing('a buffer without values', LAZY_HINT)],
+  ['torch._utils._rebuild_wrapper_subclass', wrapperSubclass],
   ['torch.serialization._get_layout', ([name]) => (typeof name === 'string' ? name : 'torch.strided')],
   ['torch.Size', ([from], m) => new PickleTuple(from === undefined ? [] : itemsOf(from, m))],
   [
@@ -209,7 +255,7 @@ export const CALLS: ReadonlyMap<string, Call> = new Map<string, Call>([
         .join(':'),
   ],
   ['_codecs.encode', latin1Bytes],
-  ['argparse.Namespace', inert('argparse', 'Namespace')],
+  ['collections.deque', ([from], m) => (from === undefined ? [] : [...itemsOf(from, m)])],
   ['copyreg._reconstructor', reconstructed],
   ['copy_reg._reconstructor', reconstructed],
   ['numpy.dtype', ([name], m) => numpyDType(name, (message) => m.invalid(message))],
@@ -227,14 +273,27 @@ export const storageKindOf = (type: PickleValue | undefined): ElementKind | unde
   return /^torch(\.cuda)?$/.test(type.module) ? STORAGE_KINDS.get(type.name) : undefined;
 };
 
+/** `(function, type, arguments, state)`: the same call, for a tensor subclass or a tensor with attributes. */
+export const REBUILD_FROM_TYPE: ReadonlySet<string> = new Set(
+  ['_tensor', 'tensor'].flatMap((module) => [
+    `torch.${module}._rebuild_from_type`,
+    `torch.${module}._rebuild_from_type_v2`,
+  ]),
+);
+/** Layouts, quantization schemes, memory formats, and dtypes that are no dtypes of ours. */
+const OTHER_NAMES: readonly string[] = [
+  'strided sparse_coo sparse_csr sparse_csc sparse_bsr sparse_bsc',
+  'per_tensor_affine per_channel_affine per_channel_affine_float_qparams per_tensor_symmetric per_channel_symmetric',
+  'contiguous_format preserve_format channels_last channels_last_3d',
+  'qint8 quint8 qint32 quint4x2 quint2x4 bits8 bits16 bits1x8 bits2x4 bits4x2 complex32 chalf float4_e2m1fn_x2',
+  'uint1 uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7',
+];
+
 /** Classes and constants that are known to be data although nothing calls them (dtypes, base classes, defaults). */
 const NAMES: ReadonlySet<string> = new Set([
-  ...['torch.Tensor', 'torch._tensor.Tensor', 'torch._tensor._rebuild_from_type_v2', 'numpy.ndarray'],
-  ...['strided', 'sparse_coo', 'sparse_csr', 'sparse_csc', 'sparse_bsr', 'sparse_bsc'].map(
-    (x) => `torch.${x}`,
-  ),
-  ...['per_tensor_affine', 'per_channel_affine', 'per_channel_affine_float_qparams'].map((x) => `torch.${x}`),
-  ...['per_tensor_symmetric', 'per_channel_symmetric'].map((x) => `torch.${x}`),
+  ...['torch.Tensor', 'torch._tensor.Tensor', 'numpy.ndarray', 'torch._C._TensorBase'],
+  ...REBUILD_FROM_TYPE,
+  ...OTHER_NAMES.flatMap((names) => names.split(' ').map((name) => `torch.${name}`)),
   ...[...TORCH_DTYPES.keys()].map((name) => `torch.${name}`),
   // Tensor classes before PyTorch 0.4, e.g. torch.cuda.FloatTensor.
   ...[...STORAGE_KINDS.keys()].flatMap((name) =>

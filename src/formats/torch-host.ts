@@ -11,8 +11,8 @@ import { binderOf, isDangerous } from './pickle-danger.ts';
 import { buildNumpyDType, fillNumpyArray, NumpyArray, NumpyDType } from './pickle-numpy.ts';
 import { PickleGlobal, PickleObject, PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
 import type { GlobalKind, GlobalUse, OpenOptions, WeightFile } from './state-dict.ts';
-import { CALLS, isDataGlobal } from './torch-globals.ts';
-import { RefusedTensor, type StorageRecord, TensorRecord } from './torch-tensor.ts';
+import { CALLS, isDataGlobal, REBUILD_FROM_TYPE } from './torch-globals.ts';
+import { ConvertedTensor, RefusedTensor, type StorageRecord, TensorRecord } from './torch-tensor.ts';
 
 interface Use {
   readonly name: string;
@@ -110,8 +110,7 @@ export class TorchHost implements PickleHost {
   call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue {
     let target = callable;
     let given = args;
-    // (function, type, args, state): the same call, for a tensor subclass or a tensor with attributes.
-    while (target instanceof PickleGlobal && target.qualified === 'torch._tensor._rebuild_from_type_v2') {
+    while (target instanceof PickleGlobal && REBUILD_FROM_TYPE.has(target.qualified)) {
       this.#count(target, given, machine);
       const [inner, , innerArgs] = given;
       if (inner === undefined || !(innerArgs instanceof PickleTuple))
@@ -137,6 +136,7 @@ export class TorchHost implements PickleHost {
   build(target: PickleValue, state: PickleValue, machine: PickleMachine): boolean {
     // A parameter's or subclass's attributes do not change its values.
     if (target instanceof TensorRecord || target instanceof RefusedTensor) return true;
+    if (target instanceof ConvertedTensor) return true;
     if (target instanceof NumpyDType) return buildNumpyDType(target, state);
     if (!(target instanceof NumpyArray) || !(state instanceof PickleTuple)) return false;
     const [, shape, type, fortran, bytes] = state.items;

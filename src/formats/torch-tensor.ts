@@ -3,6 +3,7 @@
  * little-endian bytes. Nothing is read from a storage before a tensor's source is.
  */
 
+import { isFloatDType } from '../core/cast.ts';
 import { ConvertedSource, isContiguous, StridedSource, swappedSource } from '../core/derived-source.ts';
 import { type DType, dtypeInfo } from '../core/dtype.ts';
 import { OrthoError } from '../core/errors.ts';
@@ -148,6 +149,37 @@ export class RefusedTensor {
   }
 }
 
+/**
+ * A tensor that the file keeps in another form (sparse, quantized) and that is read as an ordinary one. Its storages
+ * need no data before `tensor` is called.
+ */
+export class ConvertedTensor {
+  /** What it is, without its article: `sparse tensor (torch.sparse_coo)`. */
+  readonly what: string;
+  /** What it is read as: `dense`, `float32`. */
+  readonly form: string;
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly #open: () => ByteSource;
+  #tensor: Tensor | undefined;
+
+  constructor(
+    { what, form, dtype, dims }: Pick<ConvertedTensor, 'what' | 'form' | 'dtype' | 'dims'>,
+    open: () => ByteSource,
+  ) {
+    this.what = what;
+    this.form = form;
+    this.dtype = dtype;
+    this.dims = dims;
+    this.#open = open;
+  }
+
+  get tensor(): Tensor {
+    this.#tensor ??= { dtype: this.dtype, dims: this.dims, data: this.#open() };
+    return this.#tensor;
+  }
+}
+
 const listOf = (value: PickleValue, invalid: (message: string) => Error, what: string): number[] => {
   const items =
     value instanceof PickleTuple ? value.items : Array.isArray(value) ? (value as PickleValue[]) : undefined;
@@ -209,6 +241,11 @@ export const makeTensor = (
   if (count > 0 && !(last < elements)) {
     throw invalid(`a tensor ${shown} that leaves its storage "${storage.key}" of ${elements} elements`);
   }
+  const { kind } = dtypeInfo(dtype);
+  const isSigned = kind === 'int' || kind === 'uint' || kind === 'complex' || isFloatDType(dtype);
+  if (args.negated && !isSigned) {
+    return new RefusedTensor(`a ${dtype} tensor with the negative bit`, 'call resolve_neg() before saving');
+  }
   if (!(count * unit <= Number.MAX_SAFE_INTEGER)) throw invalid(`a tensor ${shown} whose size overflows`);
   if (count * unit > Math.max(storage.byteLength, MAX_EXPANDED)) {
     const { message } = invalid(`a tensor ${shown} pretends to have ${count * unit} bytes`);
@@ -228,6 +265,25 @@ const negatedSource = (base: ByteSource, width: number, step: number, first: num
     for (let at = first * width + width - 1; at < output.length; at += stride) output[at]! ^= 0x80;
   });
 
+/** Two's complement: all bits flipped, plus one that is carried from byte to byte. */
+const negatedInts = (base: ByteSource, width: number): ByteSource =>
+  new ConvertedSource(base, width, width, (input, output) => {
+    for (let at = 0; at < output.length; at += width) {
+      let carry = 1;
+      for (let i = at; i < at + width; i++) {
+        const sum = (input[i]! ^ 0xff) + carry;
+        output[i] = sum;
+        carry = sum >> 8;
+      }
+    }
+  });
+
+/** Whatever byte stands for true becomes 1. */
+const cleanBools = (base: ByteSource): ByteSource =>
+  new ConvertedSource(base, 1, 1, (input, output) => {
+    for (let i = 0; i < output.length; i++) output[i] = input[i] === 0 ? 0 : 1;
+  });
+
 /** A tensor over the record's storage: a slice of the file where it is contiguous, gathered on demand elsewhere. */
 export const tensorFromRecord = (record: TensorRecord): Tensor => {
   const { storage, dtype, dims, strides, offset } = record;
@@ -244,7 +300,11 @@ export const tensorFromRecord = (record: TensorRecord): Tensor => {
   if (count === 0) data = new SliceSource(stored, 0, 0);
   else if (isContiguous(dims, strides)) data = new SliceSource(stored, offset * unit, count * unit);
   else data = new StridedSource(stored, unit, dims, strides, offset);
-  if (record.negated) data = negateAll(data, dtype, component);
+  if (info.kind === 'bool') data = cleanBools(data);
+  if (record.negated) {
+    const isInt = info.kind === 'int' || info.kind === 'uint';
+    data = isInt ? negatedInts(data, unit) : negatedSource(data, component, 1, 0);
+  }
   if (record.conjugated && info.kind === 'complex') data = negatedSource(data, component, 2, 1);
   return { dtype, dims, data };
 };
@@ -253,10 +313,17 @@ export const tensorFromRecord = (record: TensorRecord): Tensor => {
 const wholeElements = (data: ByteSource, unit: number): ByteSource =>
   new SliceSource(data, 0, Math.floor(data.size / unit) * unit);
 
-const negateAll = (data: ByteSource, dtype: DType, component: number): ByteSource => {
-  const { kind } = dtypeInfo(dtype);
-  if (kind !== 'float' && kind !== 'complex') {
-    throw new OrthoError('checkpoint/unsupported', `a ${dtype} tensor with the negative bit set`);
+/** All elements of a storage as a tensor of one dimension; those without a dtype as bytes. */
+export const tensorOfStorage = (storage: StorageRecord): Tensor | RefusedTensor => {
+  const dtype = storage.kind === UNTYPED ? 'uint8' : storage.kind.dtype;
+  if (dtype === undefined) {
+    return new RefusedTensor(
+      `a bare ${storage.kind.name}`,
+      'save the quantized tensor, or its dequantized values',
+    );
   }
-  return negatedSource(data, component, 1, 0);
+  const dims = [storage.elements];
+  return tensorFromRecord(
+    new TensorRecord({ storage, dtype, dims, strides: [1], offset: 0, conjugated: false, negated: false }),
+  );
 };

@@ -6,7 +6,7 @@
 import { OrthoError } from '../core/errors.ts';
 import { NumpyArray } from './pickle-numpy.ts';
 import { PickleDict, PickleObject, PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
-import { isTensor, type TensorLike } from './torch-content.ts';
+import { isTensor, type TensorLike } from './torch-structure.ts';
 import type { ScriptClasses } from './torchscript-classes.ts';
 
 /** Objects and containers, shared ones counted each time they are reached; letters of all their paths together. */

@@ -26,8 +26,9 @@ import {
   readPickle,
   rootOf,
 } from './torch-archive.ts';
-import { isTensor, type TensorLike, toStateDict } from './torch-content.ts';
+import { toStateDict } from './torch-content.ts';
 import { TorchHost } from './torch-host.ts';
+import { isTensor, type TensorLike } from './torch-structure.ts';
 import { ScriptClasses } from './torchscript-classes.ts';
 import { type ScriptContent, scriptContentOf } from './torchscript-module.ts';
 import type { ZipArchive } from './zip.ts';

@@ -64,7 +64,7 @@ describe('tensors are what PyTorch reads', () => {
           found.set(row.key, { row, hash: hash.digest('hex') });
         }
       }
-      const rows = rowsOf(name).filter((row) => !isBeside(row) && !row.hash.startsWith('torch.sparse'));
+      const rows = rowsOf(name).filter((row) => !isBeside(row));
       expect([...found.keys()].sort()).toEqual(rows.map(({ key }) => key).sort());
       for (const { hash, alias, ...row } of rows) {
         const { row: got, hash: gotHash } = found.get(row.key) ?? {};
@@ -187,30 +187,50 @@ describe('what a checkpoint says beside its tensors', () => {
   });
 });
 
-describe('tensors without dense values', () => {
-  it.each([
-    ['sparse_2x.pth', 'sparse'],
-    ['quantized.zip.pth', 'quantized'],
-    ['meta.zip.pth', 'meta'],
-  ])('%s: left out, each with a finding', (name, what) => {
-    withFile(name, ({ stateDicts, findings }) => {
-      expect(stateDicts).toEqual([]);
-      const refused = findings.filter(({ rule }) => rule === 'refused-tensor');
-      expect(refused.length).toBeGreaterThan(0);
-      for (const { message, hint } of refused) {
-        expect(message).toContain(what);
+describe('tensors of other kinds', () => {
+  const notes = (name: string) =>
+    withFile(name, ({ findings }) =>
+      findings.map(({ level, rule, message }) => [level, rule, message] as const),
+    );
+  it('sparse ones are read dense, and said to be', () => {
+    expect(notes('sparse_2x.pth')).toEqual([
+      ['note', 'converted-tensor', 'sparse tensor (torch.sparse_coo), read as dense: "coo"'],
+      ['note', 'converted-tensor', 'sparse tensor (torch.sparse_csr), read as dense: "csr"'],
+    ]);
+  });
+  it('quantized ones are read as float32, and said to be', () => {
+    const found = notes('quantized.zip.pth');
+    expect(found.map(([level, rule]) => [level, rule])).toEqual([
+      ['note', 'converted-tensor'],
+      ['note', 'converted-tensor'],
+    ]);
+    expect(found.map(([, , message]) => message).join()).toMatch(/per_tensor_affine.*per_channel_affine/);
+  });
+  it('meta ones are refused, each with a finding and in the state dict', () => {
+    withFile('meta.zip.pth', ({ stateDicts, findings }) => {
+      expect(stateDicts.map(({ tensors }) => tensors.size)).toEqual([0]);
+      const refused = stateDicts[0]?.refused;
+      expect(refused?.size).toBeGreaterThan(0);
+      for (const { what, hint } of refused?.values() ?? []) {
+        expect(what).toContain('meta');
         expect(hint).toBeTruthy();
       }
-      expect(findings.map(({ rule }) => rule)).toContain('no-tensors');
+      const rules = findings.map(({ rule }) => rule);
+      expect(rules.filter((rule) => rule === 'refused-tensor')).toHaveLength(refused!.size);
+      expect(rules).toContain('no-tensors');
     });
   });
-  it('bare storages and an empty dict hold no state dict', () => {
-    for (const name of ['storages.zip.pth', 'empty_dict.pth']) {
-      withFile(name, ({ stateDicts, findings }) => {
-        expect(stateDicts).toEqual([]);
-        expect(findings.map(({ rule }) => rule)).toEqual(['no-tensors']);
-      });
-    }
+  it('bare storages are tensors of one dimension', () => {
+    withFile('storages.zip.pth', ({ stateDicts: [dict] }) => {
+      expect([...dict!.tensors.values()].every(({ dims }) => dims.length === 1)).toBe(true);
+      expect([...dict!.tensors.values()].map(({ dtype }) => dtype)).toContain('uint8');
+    });
+  });
+  it('an empty dict holds no state dict', () => {
+    withFile('empty_dict.pth', ({ stateDicts, findings }) => {
+      expect(stateDicts).toEqual([]);
+      expect(findings.map(({ rule }) => rule)).toEqual(['no-tensors']);
+    });
   });
 });
 

@@ -1,7 +1,8 @@
 """Writes <file>.tsv beside checkpoints: what PyTorch itself reads from them (oracle; not needed by the tests).
 
 usage: python checkpoint-expectations.py FILE...
-Columns: path (dict keys joined by /), shape, dtype, sha256 of the contiguous little-endian bytes.
+Columns: path (dict keys joined by /), shape, dtype, sha256 of the contiguous little-endian bytes (of sparse tensors
+those of to_dense(), of quantized ones those of dequantize()).
 """
 import hashlib
 import sys
@@ -11,6 +12,8 @@ import torch
 
 def rows(value, path, out):
     if torch.is_tensor(value):
+        value = value.dequantize() if value.is_quantized else value
+        value = value.to_dense() if value.layout != torch.strided else value
         plain = value.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
         flat = plain.reshape(-1)
         data = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
