@@ -40,22 +40,15 @@ let identities = 0;
 /** An identity that no entry has yet. */
 export const newIdentity = (): number => identities++;
 
-/** The tensors of a state dict; those that are shared get one identity. */
+/** The tensors of a state dict; those that are shared are one, under one identity. */
 export const entriesOf = (tensors: ReadonlyMap<string, WeightTensor>): Entries => {
-  const groups = new Map<string, number>();
+  const owned = new Map<string, Pick<Entry, 'tensor' | 'identity'>>();
   const entries = new Map<string, Entry>();
   for (const [key, { sharedWith, ...tensor }] of tensors) {
     const group = sharedWith ?? key;
-    const identity = groups.get(group) ?? newIdentity();
-    groups.set(group, identity);
-    entries.set(key, {
-      tensor,
-      identity,
-      origins: [key],
-      applications: [],
-      isComposed: false,
-      casts: [],
-    });
+    const one = owned.get(group) ?? { tensor, identity: newIdentity() };
+    owned.set(group, one);
+    entries.set(key, { ...one, origins: [key], applications: [], isComposed: false, casts: [] });
   }
   return entries;
 };

@@ -5,7 +5,8 @@
  *
  * Known are characters, `.`, classes (`[a-z]`, `\d`, `\w`, `\s`), alternatives, `*`, `+`, `?`, `{n,m}` (lazy too), and
  * groups: `(…)`, `(?<name>…)`, `(?:…)`. A pattern fits a whole key, so `^` and `$` at its ends say nothing new. Refused,
- * each with a message: back-references, look-around, `\b`, and a capturing group inside a repetition.
+ * each with a message: back-references, look-around, `\b`, a capturing group inside a repetition, and the repetition of
+ * what can be empty. Without these, the first match does not depend on how an engine treats them.
  */
 
 /** Inclusive ranges of code points. */
@@ -104,6 +105,23 @@ const CONTROLS = new Map([
 ]);
 const SYNTAX = '^$\\.*+?()[]{}|/-';
 
+/** Whether a pattern fits the empty text. */
+const isNullable = (node: PatternNode): boolean => {
+  switch (node.kind) {
+    case 'literal':
+    case 'class':
+      return false;
+    case 'sequence':
+      return node.items.every(isNullable);
+    case 'choice':
+      return node.options.some(isNullable);
+    case 'group':
+      return isNullable(node.body);
+    case 'repeat':
+      return node.min === 0;
+  }
+};
+
 class Parser {
   readonly #characters: readonly string[];
   readonly #groups: (string | undefined)[] = [];
@@ -157,6 +175,7 @@ class Parser {
     if (this.#groups.length > groups) {
       throw this.#error('a capturing group cannot be repeated: put the repetition inside of it', start);
     }
+    if (isNullable(body)) throw this.#error('what is repeated can be empty', start);
     const [min, max] = bounds;
     if (min > max) throw this.#error(`{${min},${max}} is the wrong way round`, start);
     const isLazy = this.#take('?');
