@@ -59,8 +59,14 @@ const EFFECTS: readonly (readonly [names: RegExp, effect: string])[] = [
   ],
 ];
 
-const effectOf = ({ name, kind, calls }: GlobalUse): string => {
+/** A class that the TorchScript program in the file defines: torch.jit.load makes its objects and imports nothing. */
+const isOwnClass = (format: WeightFormat, { name }: GlobalUse): boolean =>
+  format === 'torchscript' && name.startsWith('__torch__.');
+
+const effectOf = (format: WeightFormat, use: GlobalUse): string => {
+  const { name, kind, calls } = use;
   if (kind === 'data') return 'makes plain data';
+  if (isOwnClass(format, use)) return 'makes an object of a class that the program in the file defines';
   const dot = name.lastIndexOf('.');
   const module = name.slice(0, dot);
   if (kind === 'opaque') {
@@ -73,15 +79,18 @@ const effectOf = ({ name, kind, calls }: GlobalUse): string => {
 
 const RANK = { dangerous: 0, opaque: 1, data: 2 } as const;
 
+const isForeign = (format: WeightFormat, use: GlobalUse): boolean =>
+  use.kind === 'opaque' && !isOwnClass(format, use);
+
 /** The rule of findings about what a pickle names or calls and must not. */
 const REFUSED = 'checkpoint/refused-global';
 
 const isRefusal = ({ level, rule }: Finding): boolean => level === 'error' && rule === REFUSED;
 
 /** safe: only data is named, or the format has no pickles. What is refused without a name is dangerous too. */
-export const verdictOf = ({ globals, findings }: Described): Verdict => {
+export const verdictOf = ({ format, globals, findings }: Described): Verdict => {
   if (globals.some(({ kind }) => kind === 'dangerous')) return 'dangerous';
-  if (globals.some(({ kind }) => kind === 'opaque')) return 'opaque';
+  if (globals.some((use) => isForeign(format, use))) return 'opaque';
   return findings.some(isRefusal) ? 'dangerous' : 'safe';
 };
 
@@ -103,8 +112,8 @@ export const autopsyOf = (
   const hasPickles = PICKLED.has(format) || globals.length > 0;
   const effects = [...globals]
     .sort((a, b) => RANK[a.kind] - RANK[b.kind])
-    .map((use) => ({ name: use.name, kind: use.kind, effect: effectOf(use) }));
-  const opaque = globals.filter(({ kind }) => kind === 'opaque').length;
+    .map((use) => ({ name: use.name, kind: use.kind, effect: effectOf(format, use) }));
+  const opaque = globals.filter((use) => isForeign(format, use)).length;
   const findings: Finding[] =
     verdict === 'opaque'
       ? [

@@ -35,6 +35,17 @@ describe('the verdict', () => {
     ]);
   });
 
+  it('takes the classes of a TorchScript program as what they are', () => {
+    const own = use('__torch__.nets.Net', 'opaque');
+    expect(verdictOf(file('torchscript', data, own))).toBe('safe');
+    expect(verdictOf(file('torchscript', own, opaque))).toBe('opaque');
+    expect(verdictOf(file('torch-zip', own))).toBe('opaque');
+    expect(autopsyOf(file('torchscript', own)).autopsy.effects[0]?.effect).toContain(
+      'the program in the file',
+    );
+    expect(autopsyOf(file('torchscript', own, opaque)).findings[0]?.message).toMatch(/^1 globals/);
+  });
+
   it('says what kind of file cannot hold any', () => {
     expect(autopsyOf(file('safetensors')).autopsy).toMatchObject({ hasPickles: false, effects: [] });
     expect(autopsyOf(file('safetensors')).autopsy.meaning).toContain('no pickles');

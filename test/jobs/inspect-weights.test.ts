@@ -252,6 +252,19 @@ describe('the file', () => {
     }
   });
 
+  it('has a long list of metadata cut, unless all is asked for', () => {
+    const path = fixture('checkpoints/training_ckpt.legacy.pth');
+    const lines = (...words: string[]): string[] => {
+      const { stdout } = ortho(['inspect', path, ...words]);
+      return stdout.slice(stdout.indexOf('metadata\n'), stdout.indexOf('modules\n')).trimEnd().split('\n');
+    };
+    const short = lines();
+    expect(short).toHaveLength(25);
+    expect(short.at(-1)).toMatch(/^ {2}… and \d+ more +-v shows them$/);
+    expect(short).toContainEqual(expect.stringMatching(/^ {2}args\.arch +tiny$/));
+    expect(lines('-v').length).toBeGreaterThan(40);
+  });
+
   it('says how near it is to a known network', () => {
     const ten = new Array<number>(10).fill(1);
     const near = safetensors('near.safetensors', {

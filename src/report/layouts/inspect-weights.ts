@@ -19,6 +19,8 @@ const FLAT_NAMES = 4;
 const NAMED = 3;
 /** Entries of a nested mapping that have lines of their own. */
 const SPREAD = 24;
+/** Lines of metadata without `all`. */
+const METADATA_LINES = 24;
 /** Letters of a value in the metadata. */
 const VALUE_WIDTH = 100;
 
@@ -128,6 +130,14 @@ const inline = (value: unknown): string => {
   return text.length > VALUE_WIDTH ? `${text.slice(0, VALUE_WIDTH)}…` : text;
 };
 
+const cutRows = (rows: readonly Row[], all: boolean): readonly Row[] =>
+  all || rows.length <= METADATA_LINES
+    ? rows
+    : [
+        ...rows.slice(0, METADATA_LINES - 1),
+        [`… and ${rows.length - METADATA_LINES + 1} more`, '-v shows them'],
+      ];
+
 /** Plain values beside the tensors; the entries of a small mapping (args, config) get lines of their own. */
 const metadataRows = (metadata: InspectWeightsData['metadata']): Row[] =>
   Object.entries(metadata).flatMap(([key, value]): Row[] => {
@@ -219,7 +229,7 @@ export const weightBlocks = (data: InspectWeightsData, { all }: { readonly all: 
   const hasTree = data.modules.length > 0 && !isSelected && (all || data.depth !== undefined || !isListed);
   return [
     summary(data),
-    ...(metadata.length === 0 ? [] : [facts(metadata, 'metadata')]),
+    ...(metadata.length === 0 ? [] : [facts(cutRows(metadata, all), 'metadata')]),
     ...(hasTree ? [moduleTable(data, { all })] : []),
     ...(isListed && data.tensors.length > 0 ? [tensorTable(data)] : []),
   ];
