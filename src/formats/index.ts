@@ -109,6 +109,20 @@ const openFile = (path: string, options: OpenOptions, pool?: FilePool): WeightFi
   return format.open(path, options, (member, shared) => openFile(member, options, shared));
 };
 
+/** Says of a part of a distributed checkpoint, which cannot be read alone, what can be. */
+const openAlone = (path: string, options: OpenOptions): WeightFile => {
+  try {
+    return openFile(path, options);
+  } catch (error) {
+    if (!(error instanceof OrthoError) || !/\.distcp$/.test(path)) throw error;
+    throw new OrthoError(error.code, error.message, {
+      hint: 'this is a part of a distributed checkpoint: give its folder',
+      at: error.at,
+      cause: error,
+    });
+  }
+};
+
 const isFolder = (path: string): boolean => {
   try {
     return statSync(path).isDirectory();
@@ -124,4 +138,4 @@ const isFolder = (path: string): boolean => {
  * @throws OrthoError file/*, checkpoint/*, safetensors/invalid, numpy/invalid
  */
 export const openWeights = (path: string, options: OpenOptions = {}): WeightFile =>
-  isFolder(path) ? openWeightFolder(path, (file) => openFile(file, options)) : openFile(path, options);
+  isFolder(path) ? openWeightFolder(path, (file) => openFile(file, options)) : openAlone(path, options);

@@ -1,13 +1,13 @@
 /**
  * Folders that hold weights, in the layouts of Hugging Face's libraries. What is taken, the first that is there:
  *
- *  0. `.metadata`: a folder of torch.distributed.checkpoint;
- *  1. `model.safetensors.index.json`, `model.safetensors`, `pytorch_model.bin.index.json`, `pytorch_model.bin`;
- *  2. the same four of diffusers, whose files begin with `diffusion_pytorch_model`;
- *  3. `adapter_model.safetensors`, `adapter_model.bin` (LoRA and other adapters);
- *  4. the only index of shards under another name;
- *  5. the parts of a distributed checkpoint that every process saved as safetensors;
- *  6. the only weight file, by its extension (files that trainers leave beside the weights do not count).
+ *  1. `.metadata`: a folder of torch.distributed.checkpoint;
+ *  2. `model.safetensors.index.json`, `model.safetensors`, `pytorch_model.bin.index.json`, `pytorch_model.bin`;
+ *  3. the same four of diffusers, whose files begin with `diffusion_pytorch_model`;
+ *  4. `adapter_model.safetensors`, `adapter_model.bin` (LoRA and other adapters);
+ *  5. the only index of shards under another name;
+ *  6. the parts of a distributed checkpoint that every process saved as safetensors;
+ *  7. the only weight file, by its extension (files that trainers leave beside the weights do not count).
  *
  * Several files without one of these names are an error that lists them. The content of `config.json` becomes the
  * metadata entry `config`.

@@ -27,8 +27,10 @@ export const sha256Of = (source: ByteSource, onPart?: (part: number) => void): s
 
 const folderBytes = (folder: string): number => {
   let bytes = 0;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.isFile()) bytes += statSync(join(folder, entry.name)).size;
+  for (const name of readdirSync(folder)) {
+    // Links count as what they lead to; those that lead nowhere are nothing.
+    const stat = statSync(join(folder, name), { throwIfNoEntry: false });
+    if (stat?.isFile()) bytes += stat.size;
   }
   return bytes;
 };

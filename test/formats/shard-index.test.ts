@@ -1,6 +1,7 @@
 /** Sharded checkpoints: a real set, and sets made wrong in every way an index can be. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OrthoError } from '../../src/core/errors.ts';
 import { float32Tensor, type Tensor } from '../../src/core/tensor.ts';
@@ -151,6 +152,28 @@ describe('a set', () => {
     const error = errorOf(() => openWeights(set(files, index)));
     expect([error.code, error.message]).toEqual(['checkpoint/invalid', expect.stringContaining(words)]);
     expect(error.hint).toBeTruthy();
+  });
+  it('with a damaged index fails only as damaged files do', () => {
+    const text = Buffer.from(JSON.stringify({ metadata: { total_size: 12 }, weight_map: map }));
+    const path = set(files, { weight_map: map });
+    fc.assert(
+      fc.property(
+        fc.nat(text.length - 1),
+        fc.nat(255),
+        fc.option(fc.nat(text.length)),
+        (at, value, length) => {
+          const damaged = Buffer.from(text);
+          damaged[at] = value;
+          writeFileSync(path, damaged.subarray(0, length ?? damaged.length));
+          try {
+            openWeights(path).close();
+          } catch (error) {
+            if (!(error instanceof OrthoError) || error.code === 'internal/bug') throw error;
+          }
+        },
+      ),
+      { numRuns: 200 },
+    );
   });
   it('does not follow a link out of its folder, but for the download cache', () => {
     const path = set({ 'b.safetensors': files['b.safetensors'] }, { weight_map: map });

@@ -1,6 +1,7 @@
 /** Folders of torch.distributed.checkpoint: real ones of several processes, and hand-made wrong ones. */
 import { cpSync, mkdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OrthoError } from '../../src/core/errors.ts';
 import { filesOf } from '../../src/core/source.ts';
@@ -64,6 +65,35 @@ describe('checkpoints of several processes', () => {
     expect(file.globals.filter(({ kind }) => kind !== 'data')).toEqual([]);
     expect(file.globals.map(({ name }) => name)).toContain('torch.distributed.checkpoint.metadata.Metadata');
     file.close();
+  });
+  it('a part alone is no checkpoint', () => {
+    const error = errorOf(() => openWeights(join(fixture('grid'), '__0_0.distcp')));
+    expect([error.code, error.hint]).toEqual([
+      'checkpoint/invalid',
+      expect.stringContaining('give its folder'),
+    ]);
+  });
+  it('with damaged metadata fail only as damaged files do', () => {
+    const folder = copyOf('grid');
+    const path = join(folder, '.metadata');
+    const bytes = readFileSync(path);
+    const flips = fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(flips, fc.option(fc.nat(bytes.length)), (changes, length) => {
+        const damaged = Buffer.from(bytes.subarray(0, length ?? bytes.length));
+        for (const [at, value] of changes) if (at < damaged.length) damaged[at] = value;
+        writeFileSync(path, damaged);
+        try {
+          const file = openWeights(folder);
+          tensorRows(file);
+          file.checkIntegrity?.();
+          file.close();
+        } catch (error) {
+          if (!(error instanceof OrthoError) || error.code === 'internal/bug') throw error;
+        }
+      }),
+      { numRuns: 200 },
+    );
   });
   it('name every file of a tensor', () => {
     const file = openWeights(fixture('grid'));
