@@ -25,38 +25,60 @@ const PICKLED: ReadonlySet<WeightFormat> = new Set<WeightFormat>([
 /** Formats that hold a program of torch's own beside the weights. */
 const PROGRAMS: ReadonlySet<WeightFormat> = new Set<WeightFormat>(['torchscript', 'pt2']);
 
-/** What dangerous names do, the first that fits. */
+/** What dangerous names do; the first pattern that fits says it. */
 const EFFECTS: readonly (readonly [names: RegExp, effect: string])[] = [
+  [/[^\w.]/, 'hides its real name behind unusual characters'],
   [/^(builtins|__builtin__)\.(eval|exec|execfile|compile)$/, 'runs text as Python code'],
-  [/^(builtins|__builtin__)\.__import__$|^(importlib|runpy|imp|pkgutil)\./, 'imports and runs a module'],
   [
-    /^(builtins|__builtin__)\.(open|file)$|^(shutil|_?io|tempfile|pathlib)\./,
-    'opens, writes or deletes files',
+    /^((builtins|__builtin__)\.__import__$|importlib\.|runpy\.|_?imp\.|pkgutil\.|zipimport\.|site\.)/,
+    'imports and runs a module',
   ],
+  [/^(builtins|__builtin__)\.(open|file)$/, 'opens, writes or deletes files'],
   [/^(builtins|__builtin__)\.(input|raw_input|breakpoint)$/, 'stops the program and obeys what is typed'],
-  [/^(builtins|__builtin__)\./, 'reaches into other objects, usually to get at eval or exec unseen'],
+  [
+    /^(builtins|__builtin__)\.|\.__\w+__$/,
+    'reaches into other objects, usually to get at eval or exec unseen',
+  ],
   [
     /^(os|posix|nt)\.(system|popen|exec\w*|spawn\w*|fork\w*|startfile|posix_spawnp?)$/,
     'runs a shell command or program',
   ],
-  [/^(subprocess|pty|commands|popen2|asyncio\.subprocess)\./, 'runs a shell command or program'],
-  [/^(os|posix|nt|posixpath|ntpath)\./, 'changes files, variables or processes of the system'],
-  [/^(timeit|cProfile|profile|pdb|bdb|doctest|code|codeop|trace)\./, 'runs text as Python code'],
   [
-    /^(_?pickle|cPickle|dill|cloudpickle|marshal|shelve|joblib)\./,
+    /^(subprocess|_posixsubprocess|pty|commands|popen2|asyncio\.subprocess|pexpect|sh)\./,
+    'runs a shell command or program',
+  ],
+  [/^(os|posix|nt|posixpath|ntpath)\./, 'changes files, variables or processes of the system'],
+  [
+    /^(shutil|_?io|_pyio|tempfile|pathlib|fileinput|linecache|zipfile|tarfile|gzip|bz2|lzma|sqlite3|dbm|mmap|fsspec)\./,
+    'opens, writes or deletes files',
+  ],
+  [
+    /^(timeit|cProfile|profile|pdb|bdb|doctest|code|codeop|trace|idlelib|IPython|numexpr|asteval|torch\.compile)\b/,
+    'runs text or functions as code',
+  ],
+  [
+    /^(_?pickle|cPickle|pickle5|dill|cloudpickle|marshal|shelve|joblib|jsonpickle|klepto|torch\.load$|torch\.storage\.)\b/,
     'unpickles more bytes, which may name anything',
   ],
+  [/^(torch\.hub|torch\.utils\.model_zoo|huggingface_hub)\b/, 'downloads code or data and uses it'],
   [
-    /^(socket|ssl|urllib2?|requests|http|httplib|ftplib|smtplib|xmlrpc|telnetlib|webbrowser|aiohttp)\./,
+    /^(_?socket|_?ssl|urllib[23]?|requests|https?|httplib|httpx|ftplib|smtplib|poplib|imaplib|xmlrpc|telnetlib|webbrowser|aiohttp|paramiko|botocore|boto3?)\./,
     'connects to the network',
   ],
-  [/^(ctypes|cffi)\./, 'calls native code'],
-  [/^(threading|_thread|multiprocessing|asyncio|concurrent)\./, 'starts threads or processes'],
-  [/^(pip|ensurepip|venv)\./, 'installs packages'],
   [
-    /^(sys|gc|inspect|types|operator|_operator|functools)\./,
+    /^(_?ctypes|cffi|torch\.(jit|package|ops|classes|library|_ops|_classes)|torch\.utils\.cpp_extension)\b/,
+    'loads or calls native or packaged code',
+  ],
+  [
+    /^(threading|_thread|multiprocessing|asyncio|concurrent|torch\.multiprocessing)\b/,
+    'starts threads or processes',
+  ],
+  [/^(pip|ensurepip|venv|setuptools|distutils)\./, 'installs packages'],
+  [
+    /^(sys|gc|inspect|_?types|_?operator|_?functools|weakref|atexit|signal)\./,
     'reaches into the interpreter, usually to get at other code unseen',
   ],
+  [/\.(load\w*|save\w*|read_\w+|fromfile|from_file|genfromtxt|memmap)$/, 'reads or writes files'],
 ];
 
 /** A class that the TorchScript program in the file defines: torch.jit.load makes its objects and imports nothing. */

@@ -68,7 +68,7 @@ describe('what a global does', () => {
     ['nt.system', 'shell'],
     ['os.execve', 'shell'],
     ['subprocess.Popen', 'shell'],
-    ['builtins.eval', 'Python code'],
+    ['builtins.eval', 'text as Python code'],
     ['__builtin__.execfile', 'Python code'],
     ['builtins.__import__', 'imports'],
     ['builtins.open', 'files'],
@@ -81,6 +81,12 @@ describe('what a global does', () => {
     ['ctypes.CDLL', 'native'],
     ['threading.Thread', 'threads'],
     ['pip.main', 'installs'],
+    ['torch.load', 'unpickles'],
+    ['torch.hub.load', 'downloads'],
+    ['torch.utils.cpp_extension.load', 'native'],
+    ['numpy.load', 'reads or writes files'],
+    ['my.module.f.__globals__', 'other objects'],
+    ['o\u0455.system', 'hides its real name'],
     ['something.odd', 'imports something'],
   ])('%s', (name, text) => expect(effect(use(name, 'dangerous'))).toContain(text));
 
