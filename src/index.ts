@@ -5,6 +5,9 @@
 
 export type { Architecture } from './convert/architecture.ts';
 export { architectures } from './convert/architectures/index.ts';
+export type { Rule } from './convert/mapping/rule.ts';
+export { presets } from './convert/presets/index.ts';
+export type { Preset } from './convert/presets/preset.ts';
 export type { DType } from './core/dtype.ts';
 export { ERROR_CODES, type ErrorCode, EXIT, type ExitCode, OrthoError, type Place } from './core/errors.ts';
 export { type JobIo, silentIo } from './core/job-io.ts';
@@ -34,6 +37,7 @@ export { type BenchModel, type BenchOptions, benchModels } from './jobs/bench.ts
 export { type ConvertOptions, convertCheckpoint } from './jobs/convert.ts';
 export { type DiffOptions, diffFiles } from './jobs/diff.ts';
 export { type InspectOptions, inspectFile } from './jobs/inspect.ts';
+export { readMapping } from './jobs/mapping-file.ts';
 export { writeModel } from './jobs/model-file.ts';
 export { type OptimizeOptions, optimizeModel } from './jobs/optimize.ts';
 export { type OutputOptions, type Sink, type WrittenFile, writeAtomically } from './jobs/output.ts';

@@ -10,11 +10,13 @@ import { inspectLayout } from './inspect.ts';
 import { optimizeLayout } from './optimize.ts';
 import { verifyLayout } from './parity.ts';
 import { quantizeLayout } from './quantize.ts';
+import { remapLayout } from './remap.ts';
 import { runLayout } from './run.ts';
 
 export const layouts = {
   inspect: inspectLayout,
   diff: diffLayout,
+  remap: remapLayout,
   convert: convertLayout,
   optimize: optimizeLayout,
   quantize: quantizeLayout,
