@@ -226,6 +226,16 @@ describe('tensors of other kinds', () => {
       expect([...dict!.tensors.values()].map(({ dtype }) => dtype)).toContain('uint8');
     });
   });
+  it('bare storages of a legacy file, which PyTorch itself cannot read back, are read', () => {
+    withFile('storages.legacy.pth', ({ stateDicts: [dict] }) => {
+      expect([...dict!.tensors].map(([key, { dtype, dims }]) => [key, dtype, dims])).toEqual([
+        ['storage', 'float32', [3]],
+        ['untyped', 'uint8', [5]],
+      ]);
+      const bytes = dict!.tensors.get('storage')!.data.read(0, 12);
+      expect([...new Float32Array(bytes.slice().buffer)]).toEqual([1, 2, 3]);
+    });
+  });
   it('an empty dict holds no state dict', () => {
     withFile('empty_dict.pth', ({ stateDicts, findings }) => {
       expect(stateDicts).toEqual([]);
