@@ -11,7 +11,7 @@
 import { type DType, dtypeInfo } from '../core/dtype.ts';
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
-import { isRecord, jsonOf, member } from './pt2-json.ts';
+import { type DescriptionBudget, isRecord, jsonOf, member, shown } from './pt2-json.ts';
 import type { OpenOptions, StateDict, WeightFile, WeightTensor } from './state-dict.ts';
 import { checkInflation } from './torch-archive.ts';
 import { toStateDict } from './torch-content.ts';
@@ -21,7 +21,7 @@ import { readTorchZip } from './torch-zip.ts';
 import { openZip, type ZipArchive, type ZipEntry } from './zip.ts';
 
 /** Bytes of one payload config; a tensor takes about 400. */
-const MAX_CONFIG = 32 * 1024 * 1024;
+const MAX_CONFIG = 16 * 1024 * 1024;
 const PATH_NAME = /^(?!\.+$)[A-Za-z0-9_.-]{1,256}$/;
 const STRIDED = 7;
 const SUBCLASS_HINT = 'export plain tensors (tensor.full_tensor() or tensor.dequantize())';
@@ -55,6 +55,7 @@ export interface PayloadContext {
   readonly label: string;
   readonly bigEndian: boolean;
   readonly options: OpenOptions;
+  readonly budget: DescriptionBudget;
 }
 
 /** What a config, or a checkpoint in its place, gave. */
@@ -71,11 +72,16 @@ type Fail = (message: string) => OrthoError;
 /** A torch.save file inside the archive, read as safely as any other. Empty ones stand for an empty dict. */
 export const nestedCheckpoint = (
   entry: ZipEntry,
-  { label, options }: PayloadContext,
+  { label, options, budget }: PayloadContext,
 ): Omit<WeightFile, 'close'> => {
   checkInflation(entry, label);
   const name = `${label}: ${entry.name}`;
-  return readTorchZip(openZip(entry.data, { label: name, code: 'checkpoint/invalid' }), name, options);
+  if (entry.isDeflated) budget.charge(entry.size, name);
+  const archive = openZip(entry.data, { label: name, code: 'checkpoint/invalid' });
+  for (const inner of archive.entries.values()) {
+    if (inner.name.endsWith('/data.pkl')) budget.charge(inner.size, name);
+  }
+  return readTorchZip(archive, name, options);
 };
 
 /** `[{"as_int": 3}, …]`; symbolic sizes have no place in stored tensors. */
@@ -84,7 +90,7 @@ const integersOf = (value: unknown, what: string, fail: Fail): number[] => {
   return value.map((each: unknown) => {
     const number = member(each, 'as_int');
     if (typeof number === 'number' && Number.isSafeInteger(number)) return number;
-    throw fail(`its ${what} hold ${JSON.stringify(each).slice(0, 100)}`);
+    throw fail(`its ${what} hold ${shown(each)}`);
   });
 };
 
@@ -105,6 +111,7 @@ const dtypeOf = (meta: unknown, fail: Fail): DType | RefusedTensor => {
 class Payloads {
   readonly #context: PayloadContext;
   readonly #folder: string;
+  readonly #checkpoints = new Map<string, Omit<WeightFile, 'close'>>();
   readonly #storages = new Map<string, { readonly record: StorageRecord; readonly dtype: DType }>();
 
   constructor(context: PayloadContext, folder: string) {
@@ -115,11 +122,24 @@ class Payloads {
   entry(value: unknown, fail: Fail): ZipEntry {
     const path = member(value, 'path_name');
     if (typeof path !== 'string' || !PATH_NAME.test(path)) {
-      throw fail(`its path_name is ${JSON.stringify(path)?.slice(0, 100)}`);
+      throw fail(`its path_name is ${shown(path)}`);
     }
     const entry = this.#context.archive.entries.get(this.#folder + path);
     if (entry === undefined) throw fail(`the archive has no "${this.#folder}${path}"`);
     return entry;
+  }
+
+  /** The checkpoint in a pickled payload; names may share it. */
+  checkpoint(value: unknown, fail: Fail): Omit<WeightFile, 'close'> {
+    const entry = this.entry(value, fail);
+    const known = this.#checkpoints.get(entry.name);
+    if (known !== undefined) return known;
+    const file = nestedCheckpoint(entry, this.#context);
+    this.#checkpoints.set(entry.name, file);
+    return file;
+  }
+  get nested(): Omit<WeightFile, 'close'>[] {
+    return [...this.#checkpoints.values()];
   }
 
   tensor(value: unknown, fail: Fail): TensorLike {
@@ -173,12 +193,11 @@ export const payloadOf = (config: ZipEntry, folder: string, context: PayloadCont
         hint: 'the file is damaged or was put together by hand; export the program again',
         at: { file: label, key },
       });
-  const listed = member(jsonOf(config, label, MAX_CONFIG), 'config');
+  const listed = member(jsonOf(config, label, MAX_CONFIG, context.budget), 'config');
   if (!isRecord(listed)) throw failOf('config')('it is no object');
   const payloads = new Payloads(context, folder);
   const entries = new Map<string, TensorLike>();
   const pickled = new Map<string, WeightTensor>();
-  const nested: Pick<WeightFile, 'globals'>[] = [];
   const findings: Finding[] = [];
   for (const [key, value] of Object.entries(listed)) {
     const fail = failOf(key);
@@ -190,19 +209,18 @@ export const payloadOf = (config: ZipEntry, folder: string, context: PayloadCont
         at: { file: label, key },
       });
     } else if (member(value, 'use_pickle') === true) {
-      const file = nestedCheckpoint(payloads.entry(value, fail), context);
-      nested.push(file);
+      const file = payloads.checkpoint(value, fail);
       const tensor = file.stateDicts[0]?.tensors.get('tensor');
       if (tensor !== undefined) pickled.set(key, tensor);
       else entries.set(key, new RefusedTensor('a tensor subclass', SUBCLASS_HINT));
     } else entries.set(key, payloads.tensor(value, fail));
   }
   const dict = toStateDict({ path: '', entries }, label, findings);
-  if (pickled.size === 0) return { dict, findings, nested };
+  if (pickled.size === 0) return { dict, findings, nested: payloads.nested };
   const tensors = new Map<string, WeightTensor>();
   for (const key of Object.keys(listed)) {
     const tensor = dict.tensors.get(key) ?? pickled.get(key);
     if (tensor !== undefined) tensors.set(key, tensor);
   }
-  return { dict: { ...dict, tensors }, findings, nested };
+  return { dict: { ...dict, tensors }, findings, nested: payloads.nested };
 };

@@ -4,7 +4,7 @@
  */
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
-import { jsonOf, member } from './pt2-json.ts';
+import { type DescriptionBudget, jsonOf, member, shown } from './pt2-json.ts';
 import type { Json } from './state-dict.ts';
 import type { ZipEntry } from './zip.ts';
 
@@ -33,9 +33,10 @@ export const programMetadata = (
   entry: ZipEntry,
   label: string,
   findings: Finding[],
+  budget: DescriptionBudget,
 ): ReadonlyMap<string, Json> => {
   const metadata = new Map<string, Json>();
-  if (entry.size > MAX_PROGRAM) {
+  if (entry.size > Math.min(MAX_PROGRAM, budget.left)) {
     findings.push({
       level: 'note',
       rule: 'long-program',
@@ -44,13 +45,13 @@ export const programMetadata = (
     });
     return metadata;
   }
-  const program = jsonOf(entry, label, MAX_PROGRAM);
+  const program = jsonOf(entry, label, MAX_PROGRAM, budget);
   const major = member(program, 'schema_version', 'major');
   const minor = member(program, 'schema_version', 'minor');
   if (major !== SCHEMA_MAJOR) {
     throw new OrthoError(
       'checkpoint/unsupported',
-      `${label}: ${entry.name} has schema version ${JSON.stringify(major)} (${SCHEMA_MAJOR} is known)`,
+      `${label}: ${entry.name} has schema version ${shown(major)} (${SCHEMA_MAJOR} is known)`,
       { hint: 'export the program again with PyTorch 2.8 or newer', at: { file: label } },
     );
   }

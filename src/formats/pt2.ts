@@ -13,6 +13,7 @@
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import type { FileSource } from '../core/source.ts';
+import { DescriptionBudget } from './pt2-json.ts';
 import { nestedCheckpoint, type Payload, type PayloadContext, payloadOf } from './pt2-payload.ts';
 import { programMetadata } from './pt2-program.ts';
 import { mergedGlobals } from './shard-index.ts';
@@ -133,7 +134,8 @@ export const openPt2 = (source: FileSource, archive: ZipArchive, options: OpenOp
   const isOld = archive.entries.has(OLD_PROGRAM);
   const root = isOld ? '' : rootOf(archive, label);
   if (!isOld) checkArchive(archive, root, label);
-  const context = { archive, label, bigEndian: isBigEndian(archive, root, label), options };
+  const budget = new DescriptionBudget();
+  const context = { archive, label, bigEndian: isBigEndian(archive, root, label), options, budget };
   const models = isOld ? [oldModel(context)] : modelsOf(context, root);
   const parts = models.flatMap(({ weights, constants }) => (constants ? [weights, constants] : [weights]));
   const findings: Finding[] = parts.flatMap((part) => part.findings);
@@ -151,7 +153,7 @@ export const openPt2 = (source: FileSource, archive: ZipArchive, options: OpenOp
   if (version !== undefined) metadata.set('version', version);
   for (const { name, program } of models) {
     const described =
-      program === undefined ? new Map<string, Json>() : programMetadata(program, label, findings);
+      program === undefined ? new Map<string, Json>() : programMetadata(program, label, findings, budget);
     if (models.length > 1) metadata.set(name, Object.fromEntries(described));
     else for (const [key, value] of described) metadata.set(key, value);
   }

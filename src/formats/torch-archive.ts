@@ -140,12 +140,8 @@ export const isBigEndian = (archive: ZipArchive, root: string, label: string): b
   );
 };
 
-const checkPickle = (entry: ZipEntry, name: string, label: string): void => {
-  if (entry.size > MAX_PICKLE) {
-    throw new OrthoError('file/limit', `${label}: ${name} has ${entry.size} bytes (at most ${MAX_PICKLE})`, {
-      hint: 'weights belong into records of their own; the file is hostile or was not written by torch.save',
-    });
-  }
+/** Descriptions are small and all depends on them: their checksums are checked at once. @throws OrthoError checkpoint/invalid */
+export const checkChecksum = (entry: ZipEntry, name: string, label: string): void => {
   // A writer that was told not to compute checksums leaves 0.
   if (entry.crc32 === 0 || crc32(entry.data.read(0, entry.size)) === entry.crc32) return;
   throw new OrthoError(
@@ -163,7 +159,12 @@ const checkPickle = (entry: ZipEntry, name: string, label: string): void => {
  */
 export const readPickle = (entry: ZipEntry, root: string, label: string, host: PickleHost): PickleValue => {
   const name = entry.name.slice(root.length);
-  checkPickle(entry, name, label);
+  if (entry.size > MAX_PICKLE) {
+    throw new OrthoError('file/limit', `${label}: ${name} has ${entry.size} bytes (at most ${MAX_PICKLE})`, {
+      hint: 'weights belong into records of their own; the file is hostile or was not written by torch.save',
+    });
+  }
+  checkChecksum(entry, name, label);
   const reader = new PickleReader(entry.data, `${label}: ${name}`);
   const object = unpickle(reader, host);
   if (reader.position === entry.size) return object;

@@ -23,7 +23,7 @@ import { makeTensor, type RefusedTensor, StorageRecord, TensorRecord } from './t
 
 const MEMBERS: readonly string[] = ['storages', 'tensors', 'pickle'];
 /** Storages, and tensors, of one file. */
-const MAX_RECORDS = 200_000;
+const MAX_RECORDS = 20_000;
 const MAX_RANK = 64;
 
 /** A storage, or a part of one: `elements` of `root` from `base`. */
@@ -63,7 +63,9 @@ class MemberReader {
       throw this.invalid(`${textOf(count)} ${what}`);
     }
     if (count > MAX_RECORDS) {
-      throw new OrthoError('file/limit', `${this.#reader.label}: ${count} ${what} (at most ${MAX_RECORDS})`);
+      throw new OrthoError('file/limit', `${this.#reader.label}: ${count} ${what} (at most ${MAX_RECORDS})`, {
+        hint: 'no model of that time had as many; the file is hostile or damaged',
+      });
     }
     return count;
   }

@@ -12,7 +12,9 @@ import type { ZipArchive } from './zip.ts';
 
 /** Bytes of one source file, and of all that are read. */
 const MAX_SOURCE = 1024 * 1024;
-const MAX_SOURCES = 32 * 1024 * 1024;
+const MAX_SOURCES = 16 * 1024 * 1024;
+/** Classes and names of attributes that are taken from all of it. */
+const MAX_DECLARED = 100_000;
 
 export interface ScriptClass {
   /** A torch.nn.Module, as opposed to a plain TorchScript class. */
@@ -21,23 +23,26 @@ export interface ScriptClass {
   readonly buffers: ReadonlySet<string>;
 }
 
-/** The string literals of a list, e.g. `"weight", "bias", `. */
-const namesOf = (list: string): Set<string> =>
-  new Set([...list.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, name = '']) => name.replace(/\\(.)/g, '$1')));
+/** The heads of classes, and in them the lines that list parameters and buffers. */
+const HEADS = /^(?:class ([^\s(:]+)(?:\(([^\s)]*)\))?:| {2}__(parameters|buffers)__ = \[(.*)\]$)/gm;
+const LITERALS = /"((?:[^"\\]|\\.)*)"/g;
 
-const classesOf = (source: string): Map<string, ScriptClass> => {
+/** The classes of one source file; no more than `limit` classes and names. */
+const classesOf = (source: string, limit: number): Map<string, ScriptClass> => {
   const classes = new Map<string, ScriptClass>();
+  let left = limit;
   let current: { parameters: Set<string>; buffers: Set<string> } | undefined;
-  for (const line of source.split('\n')) {
-    const [, name, base] = /^class ([^\s(:]+)(?:\(([^\s)]*)\))?:/.exec(line) ?? [];
+  for (const [, name, base, kind, list = ''] of source.matchAll(HEADS)) {
+    if (left-- <= 0) break;
     if (name !== undefined) {
       current = { parameters: new Set(), buffers: new Set() };
       classes.set(name, { isModule: base === 'Module', ...current });
-      continue;
+    } else if (kind === 'parameters' || kind === 'buffers') {
+      for (const [, literal = ''] of list.matchAll(LITERALS)) {
+        if (left-- <= 0) break;
+        current?.[kind].add(literal.replace(/\\(.)/g, '$1'));
+      }
     }
-    const [, kind, list = ''] = /^ {2}__(parameters|buffers)__ = \[(.*)\]$/.exec(line) ?? [];
-    if (kind !== 'parameters' && kind !== 'buffers') continue;
-    for (const each of namesOf(list)) current?.[kind].add(each);
   }
   return classes;
 };
@@ -48,6 +53,7 @@ export class ScriptClasses {
   readonly #root: string;
   readonly #files = new Map<string, ReadonlyMap<string, ScriptClass>>();
   #read = 0;
+  #declared = 0;
 
   constructor(archive: ZipArchive, root: string) {
     this.#archive = archive;
@@ -58,7 +64,10 @@ export class ScriptClasses {
   find({ module, name }: PickleGlobal): ScriptClass | undefined {
     let classes = this.#files.get(module);
     if (classes === undefined) {
-      classes = classesOf(this.#source(module));
+      classes = classesOf(this.#source(module), MAX_DECLARED - this.#declared);
+      for (const { parameters, buffers } of classes.values()) {
+        this.#declared += 1 + parameters.size + buffers.size;
+      }
       this.#files.set(module, classes);
     }
     return classes.get(name);

@@ -9,9 +9,9 @@ import { PickleDict, PickleObject, PickleTuple, type PickleValue, textOf } from 
 import { isTensor, type TensorLike } from './torch-structure.ts';
 import type { ScriptClasses } from './torchscript-classes.ts';
 
-/** Objects and containers, shared ones counted each time they are reached; letters of all their paths together. */
-const MAX_VISITED = 100_000;
-const MAX_LETTERS = 16 * 1024 * 1024;
+/** Values in modules and containers, shared ones counted each time they are reached; letters of all their paths. */
+const MAX_VISITED = 500_000;
+const MAX_LETTERS = 32 * 1024 * 1024;
 /** Attributes that every module has, and that say nothing about it. */
 const ROUTINE: ReadonlySet<string> = new Set(['training', '_is_full_backward_hook']);
 
@@ -52,25 +52,20 @@ const isContainer = (value: PickleValue): boolean =>
   // Without a state it is a plain value: a member of an enumeration.
   (value instanceof PickleObject && value.state !== undefined);
 
-/** Whether a container holds nothing but plain values, as far as one look tells. */
-const isPlain = (value: PickleValue): boolean => {
-  if (value instanceof PickleObject) return false;
-  for (const [, item] of itemsOf(value)) if (isTensor(item) || isContainer(item)) return false;
-  return true;
-};
-
 class Walk {
   readonly weights = new Map<string, TensorLike>();
   readonly tensors = new Map<string, TensorLike>();
   readonly attributes = new Map<string, PickleValue>();
   readonly #classes: ScriptClasses;
+  readonly #label: string;
   readonly #steps: Step[] = [];
   readonly #open = new Set<PickleValue>();
   #letters = 0;
   #visited = 0;
 
-  constructor(classes: ScriptClasses) {
+  constructor(classes: ScriptClasses, label: string) {
     this.#classes = classes;
+    this.#label = label;
   }
 
   run(root: PickleObject): void {
@@ -82,7 +77,6 @@ class Walk {
         continue;
       }
       if (this.#open.has(value)) continue;
-      this.#count(path);
       this.#open.add(value);
       this.#steps.push({ value, path, isDone: true });
       const children = this.#visit(value, path);
@@ -92,14 +86,24 @@ class Walk {
     }
   }
 
-  #count(path: string): void {
+  #count(key: string): void {
     this.#visited++;
-    this.#letters += path.length;
+    this.#letters += key.length;
     if (this.#visited > MAX_VISITED || this.#letters > MAX_LETTERS) {
-      throw new OrthoError('file/limit', 'the TorchScript module has too many parts', {
-        hint: `at most ${MAX_VISITED} objects and lists; no real module nests like this`,
+      throw new OrthoError('file/limit', `${this.#label}: the TorchScript module has too many parts`, {
+        hint: `at most ${MAX_VISITED} attributes and items; no real module nests like this`,
       });
     }
+  }
+
+  /** Whether a container holds nothing but plain values, as far as one look tells. */
+  #isPlain(value: PickleValue): boolean {
+    if (value instanceof PickleObject) return false;
+    for (const [, item] of itemsOf(value)) {
+      this.#count('');
+      if (isTensor(item) || isContainer(item)) return false;
+    }
+    return true;
   }
 
   /** Takes what lies in a container directly; returns the containers inside. */
@@ -111,12 +115,13 @@ class Walk {
     const buffers: [string, TensorLike][] = [];
     for (const [name, item] of itemsOf(value)) {
       const key = join(path, name);
+      this.#count(key);
       if (isTensor(item)) {
         const text = textOf(name);
         if (isModule && type?.buffers.has(text)) buffers.push([key, item]);
         else if (isModule && (type === undefined || type.parameters.has(text))) this.weights.set(key, item);
         else this.tensors.set(key, item);
-      } else if (isContainer(item) && !isPlain(item)) children.push([name, item]);
+      } else if (isContainer(item) && !this.#isPlain(item)) children.push([name, item]);
       else if (item !== null && !(item instanceof NumpyArray) && !ROUTINE.has(textOf(name))) {
         this.attributes.set(key, item);
       }
@@ -127,8 +132,8 @@ class Walk {
 }
 
 /** @throws OrthoError file/limit for modules with more parts than real ones have */
-export const scriptContentOf = (root: PickleObject, classes: ScriptClasses): ScriptContent => {
-  const walk = new Walk(classes);
+export const scriptContentOf = (root: PickleObject, classes: ScriptClasses, label: string): ScriptContent => {
+  const walk = new Walk(classes, label);
   walk.run(root);
   return walk;
 };

@@ -137,7 +137,7 @@ export const openTorchScript = (
         },
       );
     }
-    const content = scriptContentOf(module, new ScriptClasses(archive, root));
+    const content = scriptContentOf(module, new ScriptClasses(archive, root), label);
     const findings: Finding[] = [...storages.findings];
     const entry = archive.entries.get(`${root}constants.pkl`);
     storages = new ArchiveStorages(archive, `${root}constants/`, label, bigEndian);

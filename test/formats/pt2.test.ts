@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { OrthoError } from '../../src/core/errors.ts';
 import { openWeights } from '../../src/formats/index.ts';
 import type { WeightFile } from '../../src/formats/state-dict.ts';
-import { checkpointBytes } from '../fuzz/builders.ts';
+import { checkpointBytes, rawZip } from '../fuzz/builders.ts';
 import { call, dict, fileWith, floats, ops, storage, tensor, tuple, zipped } from '../support/torch-files.ts';
 
 const ints = (values: readonly unknown[]): unknown[] => values.map((value) => ({ as_int: value }));
@@ -178,6 +178,16 @@ describe('payloads', () => {
       expect(findings.map(({ rule, at }) => [rule, at?.key])).toEqual([['refused-tensor', 'sub']]);
     });
   });
+  it('that share a pickled file read it once', () => {
+    const one = tensor(storage('0', 1), [1], [1]);
+    const shared = payload('weight_1', meta([1], [1]), { use_pickle: true });
+    const config = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`w${i}`, shared]));
+    const bytes = archive(config, { 'm/data/weights/weight_1': checkpointBytes(one, { 0: floats(9) }) });
+    opened(bytes, ({ stateDicts, globals }) => {
+      expect(stateDicts[0]?.tensors.size).toBe(1000);
+      expect(globals.find(({ name }) => name.endsWith('_rebuild_tensor_v2'))?.calls).toBe(1);
+    });
+  });
   it('names are only names', () => {
     const config = '{"config": {"__proto__": P, "constructor": P, "toString": P}}'.replaceAll(
       'P',
@@ -341,6 +351,12 @@ describe('what is refused', () => {
       'checkpoint/invalid',
     ],
     ['a negative offset', w('weight_0', meta([1], [1], -1)), 'offset -1', 'checkpoint/invalid'],
+    [
+      'no offset at all',
+      w('weight_0', { ...good, storage_offset: undefined }),
+      'hold missing',
+      'checkpoint/invalid',
+    ],
     ['no offset', w('weight_0', { ...good, storage_offset: null }), 'storage_offset', 'checkpoint/invalid'],
     ['a size beyond the storage', w('weight_0', meta([7], [1])), 'leaves its storage', 'checkpoint/invalid'],
     ['a size of 2^52', w('weight_0', meta([2 ** 52], [0])), '', 'checkpoint/invalid'],
@@ -377,12 +393,7 @@ describe('what is refused', () => {
       'schema version 9',
       'checkpoint/unsupported',
     ],
-    [
-      'no schema',
-      { 'm/models/model.json': text('[]') },
-      'schema version undefined',
-      'checkpoint/unsupported',
-    ],
+    ['no schema', { 'm/models/model.json': text('[]') }, 'schema version missing', 'checkpoint/unsupported'],
     ['another archive format', { 'm/archive_format': text('pt3') }, '"pt3"', 'checkpoint/unsupported'],
     ['another archive version', { 'm/archive_version': text('1') }, '"1"', 'checkpoint/unsupported'],
     [
@@ -405,6 +416,19 @@ describe('what is refused', () => {
     expect(error.code).toBe(code);
     expect(error.hint).toBeTruthy();
   });
+  it('small files that inflate to long descriptions', () => {
+    const long = text(`{"config": {}, "pad": "${'x'.repeat(15_000_000)}"}`);
+    const entries = ['a', 'b', 'c'].map((name) => ({
+      name: `m/data/weights/${name}_weights_config.json`,
+      bytes: long,
+      method: 8,
+    }));
+    const error = errorOf(rawZip([{ name: 'm/archive_format', bytes: text('pt2') }, ...entries]));
+    expect([error.code, error.message]).toEqual([
+      'file/limit',
+      expect.stringContaining('bytes of JSON and pickles'),
+    ]);
+  });
   it('an old archive without its state dict', () => {
     const bytes = zipped({ version: text('8.2'), 'serialized_exported_program.json': text(program()) });
     expect(errorOf(bytes).message).toContain('serialized_state_dict.pt');
@@ -416,6 +440,12 @@ describe('what is refused', () => {
     opened(bytes, (file) => {
       expect(file.checkIntegrity?.().map(({ rule }) => rule)).toEqual(['checksum-mismatch']);
     });
+  });
+  it('checksums of descriptions are checked at once', () => {
+    const bytes = archive({ w: payload('weight_0', meta([1], [1])) });
+    const at = bytes.indexOf('"layout":7');
+    bytes[at + 1] = 0x4c;
+    expect(errorOf(bytes).message).toContain('checksum');
   });
   it('tuples in place of dicts hold no state dict', () => {
     const bytes = archive(sound, { 'm/data/constants/model.pt': checkpointBytes(tuple()) });
