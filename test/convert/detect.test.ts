@@ -70,24 +70,18 @@ test.each(Object.values<Architecture>(architectures))('$name has landmarks of it
   expect(landmarks.filter((key) => requests.get(key)?.needed !== true)).toEqual([]);
 });
 
-test.each([
-  'gdconv',
-  'gdconv56',
-  'gdconv_se',
-  'tv_mnv2',
-  'xl19_small',
-  'xl19_large',
-  'xl23_small',
-  'resnet18',
-])('the architecture closest to %s is the one that a full search finds', (name) => {
-  const tensors = keysOf(name);
-  const [closest, found] = [closestArchitecture(tensors), detectArchitecture(tensors)];
-  expect(closest?.isRecognised ?? false).toBe(found !== undefined);
-  if (found !== undefined) expect(closest?.candidate.architecture).toBe(found.architecture);
-  const hidden = closestArchitecture(prefixed(tensors, 'model.net.'));
-  expect(hidden?.isRecognised ?? false).toBe(found !== undefined);
-  if (found !== undefined) expect(hidden).toMatchObject({ prefix: 'model.net.', candidate: found });
-});
+test.each(['gdconv', 'gdconv_se', 'tv_mnv2', 'xl19_small', 'xl19_large', 'xl23_small', 'resnet18'])(
+  'the architecture closest to %s is the one that a full search finds',
+  (name) => {
+    const tensors = keysOf(name);
+    const [closest, found] = [closestArchitecture(tensors), detectArchitecture(tensors)];
+    expect(closest?.isRecognised ?? false).toBe(found !== undefined);
+    if (found !== undefined) expect(closest?.candidate.architecture).toBe(found.architecture);
+    const hidden = closestArchitecture(prefixed(tensors, 'model.net.'));
+    expect(hidden?.isRecognised ?? false).toBe(found !== undefined);
+    if (found !== undefined) expect(hidden).toMatchObject({ prefix: 'model.net.', candidate: found });
+  },
+);
 
 test('the closest architecture is named although it is another one', () => {
   const closest = closestArchitecture(keysOf('xl23_small'));
