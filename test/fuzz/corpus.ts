@@ -1,6 +1,7 @@
-/** What is fuzzed: the small checkpoints of test/fixtures, single files and folders alike, and hostile files. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+/** What is fuzzed: the small weight files of test/fixtures, single files and folders alike, and every hostile kind. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { HOSTILE_KINDS } from './hostile.ts';
 
 /** A file, or a folder of files, by relative path. */
 export interface Seed {
@@ -21,15 +22,35 @@ const filesUnder = (folder: string): string[] =>
 
 const isExpectation = (name: string): boolean => name.endsWith('.tsv') || name.endsWith('.md');
 
-/** The seeds of one folder: its files, and its subfolders as one seed each. */
-export const seedsOf = (folder: string): Seed[] =>
-  readdirSync(folder)
-    .sort()
-    .flatMap((name): Seed[] => {
-      const path = join(folder, name);
-      if (isExpectation(name)) return [];
-      if (!statSync(path).isDirectory()) return [{ name, files: new Map([[name, bytesOf(path)]]) }];
-      const inside = filesUnder(path).filter((each) => !isExpectation(each));
-      return [{ name, files: new Map(inside.map((each) => [relative(folder, each), bytesOf(each)])) }];
-    })
-    .filter(({ files }) => files.size > 0 && [...files.values()].every(({ length }) => length < MOST_BYTES));
+/** A folder as one seed: one of its files is damaged at a time. */
+const folderSeed = (folder: string, name: string): Seed => ({
+  name,
+  files: new Map(
+    filesUnder(join(folder, name))
+      .filter((each) => !isExpectation(each))
+      .map((each) => [relative(folder, each), bytesOf(each)]),
+  ),
+});
+
+/** The files of a folder as one seed each, and so its subfolders. */
+const seedsOf = (folder: string): Seed[] =>
+  readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => !isExpectation(name))
+    .map((entry) =>
+      entry.isDirectory()
+        ? folderSeed(folder, entry.name)
+        : { name: entry.name, files: new Map([[entry.name, bytesOf(join(folder, entry.name))]]) },
+    )
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+
+const FOLDERS = ['checkpoints', 'distributed', 'hostile', 'numpy', 'programs', 'safetensors'];
+
+/** Every seed, given the folder of the fixtures. Large ones would only slow the run down. */
+export const corpus = (fixtures: string): Seed[] =>
+  [
+    ...FOLDERS.flatMap((name) => seedsOf(join(fixtures, name))),
+    folderSeed(fixtures, 'sharded'),
+    ...HOSTILE_KINDS.map(
+      ({ make }, i): Seed => ({ name: `kind-${i}`, files: new Map([[`kind-${i}`, new Uint8Array(make())]]) }),
+    ),
+  ].filter(({ files }) => files.size > 0 && [...files.values()].every(({ length }) => length < MOST_BYTES));

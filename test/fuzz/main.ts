@@ -23,8 +23,7 @@ const seconds = Number(values.seconds);
 const seed = Number(values.seed);
 if (!(seconds > 0) || !Number.isSafeInteger(seed)) throw new Error('usage: fuzz [--seconds N] [--seed S]');
 
-const root = fileURLToPath(new URL('../../../', import.meta.url));
-const corpus = ['test/fixtures/checkpoints', 'test/fixtures/hostile'].map((folder) => join(root, folder));
+const fixtures = fileURLToPath(new URL('../../../test/fixtures/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'ortho-fuzz-'));
 const deadline = Date.now() + seconds * 1000;
 
@@ -41,7 +40,7 @@ const runWorker = (first: number): Promise<number> =>
     let name = '';
     const worker: ChildProcess = fork(
       fileURLToPath(new URL('./worker.js', import.meta.url)),
-      [String(seed), String(first), folder, ...corpus],
+      [String(seed), String(first), folder, fixtures],
       { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], execArgv: ['--max-old-space-size=512'] },
     );
     let stderr = '';

@@ -10,11 +10,16 @@ import { type ZipContent, zipChunks } from '../../src/formats/zip-writer.ts';
 import { type Mutation, mutate } from './mutations.ts';
 import { mutatePickle } from './pickles.ts';
 
+/** Bombs stay packed. */
+const MOST_BYTES = 2 << 20;
+
 const entriesOf = (bytes: Uint8Array): { name: string; bytes: Uint8Array }[] | undefined => {
   if (bytes[0] !== 0x50 || bytes[1] !== 0x4b) return undefined;
   try {
     const { entries } = openZip(new BytesSource(bytes), { label: 'seed', code: 'checkpoint/invalid' });
-    return [...entries.values()].map(({ name, data }) => ({ name, bytes: data.read(0, data.size) }));
+    const list = [...entries.values()];
+    if (list.reduce((sum, { size }) => sum + size, 0) > MOST_BYTES) return undefined;
+    return list.map(({ name, data }) => ({ name, bytes: data.read(0, data.size) }));
   } catch (error) {
     if (error instanceof OrthoError) return undefined;
     throw error;

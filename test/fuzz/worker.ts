@@ -1,11 +1,11 @@
 /**
- * Runs fuzz cases in a process of its own: `worker.js SEED FIRST FOLDER CORPUS...`. Before each case it tells its
+ * Runs fuzz cases in a process of its own: `worker.js SEED FIRST FOLDER FIXTURES`. Before each case it tells its
  * parent the number, so that the parent knows which one hung or killed it.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createRng, type Rng } from '../../src/core/rng.ts';
-import { type Seed, seedsOf } from './corpus.ts';
+import { corpus, type Seed } from './corpus.ts';
 import { mutate } from './mutations.ts';
 import { mutateInside } from './repack.ts';
 import { exercise } from './target.ts';
@@ -67,5 +67,5 @@ const work = (seed: number, first: number, folder: string, seeds: readonly Seed[
   void step();
 };
 
-const [seed = '1', first = '0', folder = '', ...corpus] = process.argv.slice(2);
-work(Number(seed), Number(first), folder, corpus.flatMap(seedsOf));
+const [seed = '1', first = '0', folder = '', fixtures = ''] = process.argv.slice(2);
+work(Number(seed), Number(first), folder, corpus(fixtures));
