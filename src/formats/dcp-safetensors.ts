@@ -11,10 +11,11 @@ import { TiledSource, tilingFault } from '../core/tiled-source.ts';
 import { locateInside } from './inside-folder.ts';
 import { openSafetensors } from './safetensors.ts';
 import type { Json, WeightFile, WeightTensor } from './state-dict.ts';
-import { parseStrictJson } from './strict-json.ts';
+import { type JsonLimits, parseStrictJson } from './strict-json.ts';
 
 const SHARDING_INFO = 'DCP_SHARDING_INFO';
-const MAX_DEPTH = 3;
+/** A table of tables of lists. */
+const INFO_LIMITS: JsonLimits = { depth: 3, values: 500_000 };
 
 /** Whether these are the names of such files and of no others. */
 export const areRankShards = (names: readonly string[]): boolean =>
@@ -47,7 +48,7 @@ const partsOf = (file: WeightFile, path: string): Map<string, Part> => {
     });
   const text = file.metadata.get(SHARDING_INFO);
   if (typeof text !== 'string') throw invalid(`it has no ${SHARDING_INFO}`);
-  const info = parseStrictJson(Buffer.from(text, 'utf8'), MAX_DEPTH, invalid);
+  const info = parseStrictJson(Buffer.from(text, 'utf8'), INFO_LIMITS, invalid);
   const parts = new Map<string, Part>();
   for (const [key, tensor] of file.stateDicts[0]?.tensors ?? []) {
     parts.set(key, { ...tensor, offsets: offsetsIn(info, key, tensor.dims.length, invalid), file: path });

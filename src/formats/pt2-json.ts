@@ -70,7 +70,7 @@ export const jsonOf = (
   if (values > MAX_JSON_VALUES) throw tooLarge(`${values} values (at most ${MAX_JSON_VALUES})`);
   return parseStrictJson(
     bytes,
-    MAX_DEPTH,
+    { depth: MAX_DEPTH, values: MAX_JSON_VALUES + 1 },
     (message, cause) =>
       new OrthoError('checkpoint/invalid', `${name}: ${message}`, {
         hint: 'the file is damaged; export the program again',

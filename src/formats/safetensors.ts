@@ -8,13 +8,14 @@ import { OrthoError } from '../core/errors.ts';
 import { type ByteSource, chunksOf, type FileSource, SliceSource } from '../core/source.ts';
 import { elementCount, type Tensor } from '../core/tensor.ts';
 import { dtypeFromSafetensors, SAFETENSORS_TYPES, safetensorsType } from './safetensors-dtype.ts';
+import { headerEntries } from './safetensors-header.ts';
 import type { Json, StateDict, WeightFile, WeightTensor } from './state-dict.ts';
-import { parseStrictJson } from './strict-json.ts';
+import { jsonText } from './strict-json.ts';
 
 /** 25 MB hold the names of a quarter of a million tensors. */
 const MAX_HEADER = 25_000_000;
-/** The table, its entries, and their lists. */
-const MAX_HEADER_DEPTH = 3;
+/** Dimensions of one tensor, as in checkpoints. */
+const MAX_RANK = 64;
 
 interface Header {
   readonly tensors: { name: string; dtype: DType; dims: number[]; from: number; to: number }[];
@@ -39,6 +40,7 @@ const tensorEntry = (name: string, value: unknown, label: string, fail: Fail): H
     });
   }
   if (!Array.isArray(shape) || !shape.every(isSize)) throw fail(`the shape of "${name}" is malformed`);
+  if (shape.length > MAX_RANK) throw fail(`"${name}" has ${shape.length} dimensions (at most ${MAX_RANK})`);
   if (!Array.isArray(range) || range.length !== 2 || !range.every(isSize)) {
     throw fail(`the byte range of "${name}" is malformed`);
   }
@@ -72,15 +74,10 @@ const parseHeader = (source: ByteSource, label: string, fail: Fail): { header: H
     throw new OrthoError('file/limit', `${label}: a header of ${length} bytes (at most ${MAX_HEADER})`);
   }
   const bytes = source.read(8, length);
-  if (bytes[0] !== 0x7b) throw fail('the header does not begin with {');
-  const json = parseStrictJson(bytes, MAX_HEADER_DEPTH, (message, cause) =>
-    fail(`the header is not sound: ${message}`, cause),
-  );
-  if (!isRecord(json)) throw fail('the header is no JSON object');
+  const invalid: Fail = (message, cause) => fail(`the header is not sound: ${message}`, cause);
   const tensors: Header['tensors'] = [];
   const metadata = new Map<string, Json>();
-  for (const [name, value] of Object.entries(json)) {
-    if (/\p{Surrogate}/u.test(name)) throw fail(`the name ${JSON.stringify(name)} is no Unicode text`);
+  for (const [name, value] of headerEntries(jsonText(bytes, invalid), invalid)) {
     if (name !== '__metadata__') tensors.push(tensorEntry(name, value, label, fail));
     else if (value !== null) readMetadata(value, metadata, fail);
   }

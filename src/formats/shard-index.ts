@@ -13,13 +13,15 @@ import type { Finding } from '../core/report.ts';
 import { FilePool, FileSource } from '../core/source.ts';
 import { locateInside } from './inside-folder.ts';
 import type { GlobalUse, Json, OpenOptions, RefusedReason, WeightFile, WeightTensor } from './state-dict.ts';
-import { parseStrictJson } from './strict-json.ts';
+import { type JsonLimits, parseStrictJson } from './strict-json.ts';
 
 /** Bytes of an index: a line a tensor; the largest published ones have a few hundred thousand. */
 const MAX_INDEX = 32 * 1024 * 1024;
 const MAX_SHARDS = 10_000;
+/** Keys of an index, and anything that its metadata says. */
+const MAX_KEYS = 500_000;
 /** `{metadata: {…}, weight_map: {…}}`, with some room in the metadata. */
-const MAX_INDEX_DEPTH = 16;
+const INDEX_LIMITS: JsonLimits = { depth: 16, values: MAX_KEYS };
 /** How many keys or files a message lists. */
 const SHOWN = 5;
 
@@ -52,7 +54,7 @@ const readIndex = (path: string): ShardIndex => {
     if (source.size > MAX_INDEX) {
       throw new OrthoError('file/limit', `${path}: an index of ${source.size} bytes (at most ${MAX_INDEX})`);
     }
-    const value = parseStrictJson(source.read(0, source.size), MAX_INDEX_DEPTH, invalid);
+    const value = parseStrictJson(source.read(0, source.size), INDEX_LIMITS, invalid);
     if (!isRecord(value)) throw invalid('it is no JSON object');
     const { weight_map: map, metadata = {} } = value;
     if (!isRecord(map)) throw invalid('it has no "weight_map"');

@@ -1,19 +1,28 @@
 /**
- * JSON of untrusted files: parsed by JSON.parse, after a scan of its punctuation has bounded its depth, and refused when
- * an object has a key twice, which JSON.parse would swallow.
+ * JSON of untrusted files: parsed by JSON.parse, after a scan of its punctuation has bounded its depth and the number of
+ * its values, and refused when an object has a key twice, which JSON.parse would swallow.
  *
  * Outside of strings every colon of valid JSON belongs to exactly one member, so a document has duplicates if and only
  * if it has more colons than its parsed objects have keys.
  */
 
+export interface JsonLimits {
+  /** How deep objects and lists may nest (1: a flat one). */
+  readonly depth: number;
+  /** How many values there may be, those inside others counted: what a value takes in memory is far more than its text. */
+  readonly values: number;
+}
+
 interface Punctuation {
   readonly members: number;
   readonly depth: number;
+  readonly values: number;
 }
 
-/** Colons outside of strings, and how deep brackets nest. */
+/** Colons outside of strings, how deep brackets nest, and a bound on the number of values. */
 const punctuationOf = (text: string): Punctuation => {
   let members = 0;
+  let values = 1;
   let depth = 0;
   let deepest = 0;
   for (let at = 0; at < text.length; at++) {
@@ -23,14 +32,17 @@ const punctuationOf = (text: string): Punctuation => {
       continue;
     }
     if (code === 0x3a) members++;
-    else if (code === 0x7b || code === 0x5b) deepest = Math.max(deepest, ++depth);
-    else if (code === 0x7d || code === 0x5d) depth--;
+    else if (code === 0x2c) values++;
+    else if (code === 0x7b || code === 0x5b) {
+      values++;
+      deepest = Math.max(deepest, ++depth);
+    } else if (code === 0x7d || code === 0x5d) depth--;
   }
-  return { members, depth: deepest };
+  return { members, depth: deepest, values };
 };
 
 /** The closing quote of the string that opens at `start`; the end of the text where there is none. */
-const endOfString = (text: string, start: number): number => {
+export const endOfString = (text: string, start: number): number => {
   for (let at = start + 1; ; at++) {
     at = text.indexOf('"', at);
     if (at < 0) return text.length;
@@ -79,24 +91,22 @@ const duplicateIn = (text: string): string | undefined => {
   return undefined;
 };
 
-/**
- * The value of a JSON document.
- * @param maxDepth how deep objects and lists may nest (1: a flat one)
- * @throws the error made by `invalid`
- */
-export const parseStrictJson = (
-  bytes: Uint8Array,
-  maxDepth: number,
-  invalid: (message: string, cause?: unknown) => Error,
-): unknown => {
-  let text: string;
+type Invalid = (message: string, cause?: unknown) => Error;
+
+/** The text of JSON bytes. @throws the error made by `invalid` when they are no UTF-8 */
+export const jsonText = (bytes: Uint8Array, invalid: Invalid): string => {
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
     throw invalid('it is no UTF-8 JSON', cause);
   }
-  const { members, depth } = punctuationOf(text);
-  if (depth > maxDepth) throw invalid(`it nests ${depth} levels (at most ${maxDepth})`);
+};
+
+/** The value of a JSON text. @throws the error made by `invalid` */
+export const parseStrictText = (text: string, limits: JsonLimits, invalid: Invalid): unknown => {
+  const { members, depth, values } = punctuationOf(text);
+  if (depth > limits.depth) throw invalid(`it nests ${depth} levels (at most ${limits.depth})`);
+  if (values > limits.values) throw invalid(`it has ${values} values (at most ${limits.values})`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -108,3 +118,7 @@ export const parseStrictJson = (
   }
   return value;
 };
+
+/** The value of a JSON document. @throws the error made by `invalid` */
+export const parseStrictJson = (bytes: Uint8Array, limits: JsonLimits, invalid: Invalid): unknown =>
+  parseStrictText(jsonText(bytes, invalid), limits, invalid);

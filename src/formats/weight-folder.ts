@@ -20,11 +20,11 @@ import { FileSource } from '../core/source.ts';
 import { areRankShards, openRankShards } from './dcp-safetensors.ts';
 import { locateInside } from './inside-folder.ts';
 import type { Json, WeightFile } from './state-dict.ts';
-import { parseStrictJson } from './strict-json.ts';
+import { type JsonLimits, parseStrictJson } from './strict-json.ts';
 
 /** Bytes and levels of a config.json; real ones have a few thousand and about five. */
 const MAX_CONFIG = 1024 * 1024;
-const MAX_CONFIG_DEPTH = 32;
+const CONFIG_LIMITS: JsonLimits = { depth: 32, values: 100_000 };
 /** Files that a message lists. */
 const SHOWN = 8;
 
@@ -125,7 +125,7 @@ const readConfig = (folder: string): { config?: Json; finding?: Finding } => {
     const source = new FileSource(locateInside(folder, 'config.json', folder));
     try {
       if (source.size > MAX_CONFIG) throw invalid(`it has ${source.size} bytes (at most ${MAX_CONFIG})`);
-      return { config: parseStrictJson(source.read(0, source.size), MAX_CONFIG_DEPTH, invalid) as Json };
+      return { config: parseStrictJson(source.read(0, source.size), CONFIG_LIMITS, invalid) as Json };
     } finally {
       source.close();
     }

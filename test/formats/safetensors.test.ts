@@ -118,6 +118,24 @@ describe('writing', () => {
   });
 });
 
+describe('hostile headers', () => {
+  const size = 20_000_000;
+  it.each<[string, string]>([
+    ['many empty entries', `{${Array.from({ length: 1_000_000 }, (_, i) => `"${i}":{}`).join(',')}}`],
+    [
+      'a shape of millions of sizes',
+      `{"a":{"dtype":"F32","shape":[${'0,'.repeat(size / 2)}0],"data_offsets":[0,0]}}`,
+    ],
+    ['millions of lists', `{"__metadata__":{"a":[${'[],'.repeat(size / 3)}[]]}}`],
+    ['one long text', `{"a":"${'x'.repeat(size)}"}`],
+  ])('%s are refused before they take memory', (_, header) => {
+    const source = fileOf(header);
+    const before = process.memoryUsage().heapUsed;
+    expect(codeOf(source)).toMatch(/safetensors\/invalid|dtype\/unsupported/);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000);
+  });
+});
+
 describe('refusing', () => {
   const f32 = (from: number, to: number, shape = '[1]') =>
     `{"dtype":"F32","shape":${shape},"data_offsets":[${from},${to}]}`;
@@ -143,6 +161,19 @@ describe('refusing', () => {
     ['metadata twice', fileOf('{"__metadata__":{},"__metadata__":{}}'), 'safetensors/invalid'],
     ['metadata that is no text', fileOf('{"__metadata__":{"a":1}}'), 'safetensors/invalid'],
     ['half a letter as a name', fileOf(`{"\\ud800":${f32(0, 4)}}`, 4), 'safetensors/invalid'],
+    [
+      'more dimensions than any tensor',
+      fileOf(`{"a":${f32(0, 4, `[${'1,'.repeat(64)}1]`)}}`, 4),
+      'safetensors/invalid',
+    ],
+    ['an entry that never ends', fileOf(`{"a":{"dtype":"${'x'.repeat(5000)}"}}`), 'safetensors/invalid'],
+    ['two tables', fileOf(`{"a":${f32(0, 4)}}{}`, 4), 'safetensors/invalid'],
+    ['a comma at the end', fileOf(`{"a":${f32(0, 4)},}`, 4), 'safetensors/invalid'],
+    ['no comma between', fileOf(`{"a":${f32(0, 4)}"b":${f32(4, 8)}}`, 8), 'safetensors/invalid'],
+    ['a name without quotes', fileOf(`{a:${f32(0, 4)}}`, 4), 'safetensors/invalid'],
+    ['a name that never ends', fileOf('{"a'), 'safetensors/invalid'],
+    ['a bad escape in a name', fileOf(`{"\\x":${f32(0, 4)}}`, 4), 'safetensors/invalid'],
+    ['spaces everywhere', fileOf(`{ "a" : ${f32(0, 4)} ,\n"b":\t${f32(4, 8)} } `, 8), 'none'],
     ['deep lists', fileOf(`{"a":${'['.repeat(100)}`), 'safetensors/invalid'],
     [
       'a packed tensor that ends inside a byte',

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { parseStrictJson } from '../../src/formats/strict-json.ts';
 
 const invalid = (message: string): Error => new Error(message);
-const parse = (text: string | Uint8Array, depth = 8): unknown =>
-  parseStrictJson(typeof text === 'string' ? Buffer.from(text) : text, depth, invalid);
+const parse = (text: string | Uint8Array, depth = 8, values = 1000): unknown =>
+  parseStrictJson(typeof text === 'string' ? Buffer.from(text) : text, { depth, values }, invalid);
 
 describe('strict JSON', () => {
   it.each([
@@ -28,6 +28,11 @@ describe('strict JSON', () => {
     expect(parse('[[[1]]]', 3)).toEqual([[[1]]]);
     expect(() => parse('[[[1]]]', 2)).toThrow('it nests 3 levels (at most 2)');
     expect(() => parse('['.repeat(5_000_000))).toThrow('it nests 5000000 levels');
+  });
+  it('counts values before it parses', () => {
+    expect(parse('[[],{"a":[1,2]}]', 8, 7)).toEqual([[], { a: [1, 2] }]);
+    expect(() => parse('[[],{"a":[1,2]}]', 8, 6)).toThrow('it has 7 values (at most 6)');
+    expect(() => parse(`[${'{},'.repeat(1_000_000)}0]`)).toThrow('it has 2000002 values');
   });
   it('refuses what is no JSON, no UTF-8, or begins with a byte order mark', () => {
     for (const text of ['{"a":1', '{"a', '{a:1}', '\ufeff{}', 'NaN', '']) {
