@@ -4,6 +4,7 @@ import { optionSpelling, optionText, usageOf } from '../../src/cli/help.ts';
 import type { Options } from '../../src/cli/options.ts';
 import type { Tool } from '../../src/cli/tool.ts';
 import { architectures } from '../../src/convert/architectures/index.ts';
+import { presets } from '../../src/convert/presets/index.ts';
 import { ERROR_CODES } from '../../src/core/errors.ts';
 import { passes } from '../../src/passes/index.ts';
 import { schemes } from '../../src/quantize/index.ts';
@@ -70,15 +71,21 @@ const LIMITS: readonly (readonly [file: string, constant: string, what: string])
   ['src/formats/zip.ts', 'MAX_ENTRIES', 'entries of a zip archive'],
   ['src/formats/zip.ts', 'MAX_INFLATED', 'bytes of a compressed zip entry once inflated'],
   ['src/formats/safetensors.ts', 'MAX_HEADER', 'bytes of a safetensors header'],
+  ['src/formats/safetensors-header.ts', 'MAX_ENTRY', 'characters of one entry of that header'],
   ['src/formats/npy.ts', 'MAX_HEADER', 'bytes of an npy header'],
   ['src/formats/shard-index.ts', 'MAX_INDEX', 'bytes of the index of a set of shards'],
+  ['src/formats/shard-index.ts', 'MAX_KEYS', 'keys of such an index'],
   ['src/formats/shard-index.ts', 'MAX_SHARDS', 'shards of one set'],
   ['src/formats/weight-folder.ts', 'MAX_CONFIG', 'bytes of a config.json'],
   ['src/formats/dcp-metadata.ts', 'MAX_METADATA', 'bytes of the metadata of a distributed checkpoint'],
   ['src/formats/dcp-metadata.ts', 'MAX_OBJECTS_MEMORY', 'bytes that the objects of that metadata may take'],
   ['src/formats/dcp-metadata.ts', 'MAX_CHUNKS', 'parts of one tensor of a distributed checkpoint'],
   ['src/formats/torch-dcp.ts', 'MAX_FILES', 'files of a distributed checkpoint'],
-  ['src/formats/torch-dcp.ts', 'MAX_OBJECTS', 'objects of a distributed checkpoint that are read for its metadata'],
+  [
+    'src/formats/torch-dcp.ts',
+    'MAX_OBJECTS',
+    'objects of a distributed checkpoint that are read for its metadata',
+  ],
   ['src/formats/tar.ts', 'MAX_PAX', 'bytes of a pax header in a tar checkpoint'],
   ['src/formats/torch-tar.ts', 'MAX_RECORDS', 'storages, and tensors, of a tar checkpoint'],
   ['src/formats/torchscript-classes.ts', 'MAX_SOURCE', 'bytes of a class source that is looked at'],
@@ -91,6 +98,9 @@ const LIMITS: readonly (readonly [file: string, constant: string, what: string])
   ['src/formats/torch-tensor.ts', 'MAX_RANK', 'dimensions of a tensor in a checkpoint'],
   ['src/jobs/mapping-file.ts', 'MAX_MAPPING', 'bytes of a mapping file of remap'],
   ['src/jobs/mapping-file.ts', 'MAX_RULES', 'rules of a mapping file'],
+  ['src/convert/mapping/entry.ts', 'MAX_KEYS', 'keys that the rules of a mapping make'],
+  ['src/convert/mapping/entry.ts', 'MAX_NEW_KEY', 'characters of a key that they make'],
+  ['src/convert/mapping/entry.ts', 'MAX_DEPTH', 'transforms of a tensor, one upon the other'],
   ['src/convert/mapping/pattern-syntax.ts', 'MAX_PATTERN', 'characters of a pattern in a mapping file'],
   ['src/convert/mapping/key-pattern.ts', 'MAX_PROGRAM', 'steps of a pattern, its repetitions written out'],
   ['src/convert/mapping/key-pattern.ts', 'MAX_KEY', 'characters of a key that a pattern is tried on'],
@@ -164,6 +174,7 @@ export const generatedParts = async (): Promise<ReadonlyMap<string, string>> => 
     ['tool-sections', loaded.map(toolSection).join('\n').trimEnd()],
     ['common-options', optionTable(commonOptions)],
     ['architectures', namedTable('architecture', architectures)],
+    ['presets', namedTable('preset', presets)],
     ['passes', namedTable('pass', passes)],
     ['schemes', namedTable('scheme', schemes)],
     ['metrics', namedTable('metric', metrics)],
