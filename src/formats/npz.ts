@@ -8,7 +8,7 @@ import { type ByteSource, FileSource } from '../core/source.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { npyChunks, npyHeader, readNpyArray } from './npy.ts';
 import type { RefusedReason, WeightFile } from './state-dict.ts';
-import { hasRightChecksum, openZip, type ZipArchive } from './zip.ts';
+import { hasRightChecksum, openZip, type ZipArchive, type ZipEntry } from './zip.ts';
 import { zipChunks } from './zip-writer.ts';
 
 interface Arrays {
@@ -72,6 +72,13 @@ const findingsOf = ({ refused, others }: Arrays, label: string): Finding[] => {
   return findings;
 };
 
+const damageFinding = ({ name }: ZipEntry, label: string): Finding => ({
+  level: 'warning',
+  rule: 'checksum-mismatch',
+  message: `"${name}" does not have the checksum that the archive states: the file was changed or damaged`,
+  at: { file: label, key: name.replace(/\.npy$/, '') },
+});
+
 /**
  * An `.npz` as a weight file: one state dict at the top level. Arrays of types without counterpart are left out, each
  * with a finding.
@@ -92,12 +99,8 @@ export const openNpz = (source: FileSource, archive: ZipArchive): WeightFile => 
     checkIntegrity: () =>
       [...archive.entries.values()]
         .filter((entry) => !hasRightChecksum(entry))
-        .map((entry) => ({
-          level: 'warning',
-          rule: 'checksum-mismatch',
-          message: `"${entry.name}" does not have the checksum that the archive states: the file was changed or damaged`,
-          at: { file: label, key: entry.name.replace(/\.npy$/, '') },
-        })),
+        .map((entry) => damageFinding(entry, label)),
+    readFaults: () => [...archive.damaged].map((entry) => damageFinding(entry, label)),
     close: () => source.close(),
   };
 };

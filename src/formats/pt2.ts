@@ -18,7 +18,7 @@ import { nestedCheckpoint, type Payload, type PayloadContext, payloadOf } from '
 import { programMetadata } from './pt2-program.ts';
 import { mergedGlobals } from './shard-index.ts';
 import type { Json, OpenOptions, StateDict, WeightFile } from './state-dict.ts';
-import { extraFilesOf, integrityOf, isBigEndian, rootOf } from './torch-archive.ts';
+import { damageFindings, extraFilesOf, integrityOf, isBigEndian, rootOf } from './torch-archive.ts';
 import type { ZipArchive, ZipEntry } from './zip.ts';
 
 /** Models of one archive. */
@@ -166,6 +166,7 @@ export const openPt2 = (source: FileSource, archive: ZipArchive, options: OpenOp
     metadata,
     findings,
     checkIntegrity: () => integrityOf(archive, label),
+    readFaults: () => damageFindings(archive, label),
     close: () => source.close(),
   };
 };

@@ -229,6 +229,7 @@ export const openShardIndex = (path: string, _: OpenOptions, openShard: OpenShar
         ...indexFindings(index, shards, tensors, path),
       ],
       checkIntegrity: () => files.flatMap((file) => file.checkIntegrity?.() ?? []),
+      readFaults: () => files.flatMap((file) => file.readFaults?.() ?? []),
       close,
     };
   } catch (error) {

@@ -85,6 +85,11 @@ export interface WeightFile {
   readonly findings: readonly Finding[];
   /** Reads every record of the file and reports stored checksums that do not fit; absent where there are none. */
   checkIntegrity?(): readonly Finding[];
+  /**
+   * Stored checksums that did not fit the tensors that were read from the first byte to the last since the file was
+   * opened; asks for no reading of its own. Absent where there are no checksums.
+   */
+  readFaults?(): readonly Finding[];
   /** Closes the file; tensors can not be read afterwards. */
   close(): void;
 }

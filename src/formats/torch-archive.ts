@@ -5,7 +5,7 @@
 import { crc32 } from '../core/crc32.ts';
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
-import { SliceSource } from '../core/source.ts';
+import { chunksOf, SliceSource } from '../core/source.ts';
 import { type PickleHost, type PickleMachine, unpickle } from './pickle.ts';
 import { PickleReader } from './pickle-reader.ts';
 import { PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
@@ -171,24 +171,59 @@ export const readPickle = (entry: ZipEntry, root: string, label: string, host: P
   throw reader.invalid(`${entry.size - reader.position} bytes after the pickle`);
 };
 
-/** Wrong checksums of the records, when all are read. Files written without checksums, or without data, are reported once. */
-export const integrityOf = (archive: ZipArchive, label: string): Finding[] => {
-  const wrong = [...archive.entries.values()].filter((entry) => !hasRightChecksum(entry));
-  const absent = wrong.filter((entry) => entry.crc32 === 0);
-  const findings: Finding[] = wrong
-    .filter((entry) => entry.crc32 !== 0)
-    .map((entry) => ({
+const MAX_NAMED = 5;
+const named = (entries: readonly ZipEntry[]): string => {
+  const shown = entries.slice(0, MAX_NAMED).map(({ name }) => `"${name}"`);
+  return `${shown.join(', ')}${entries.length > MAX_NAMED ? ` and ${entries.length - MAX_NAMED} more` : ''}`;
+};
+
+/** A writer that computes no checksums, or skips the data, leaves 0; only the empty record has that checksum. */
+const hasNoChecksum = ({ crc32: sum, size }: ZipEntry): boolean => sum === 0 && size > 0;
+
+/** One warning for all records without a checksum; nothing is read. */
+export const checksumFindings = (archive: ZipArchive, label: string): Finding[] => {
+  const absent = [...archive.entries.values()].filter(hasNoChecksum);
+  if (absent.length === 0) return [];
+  return [
+    {
       level: 'warning',
-      rule: 'checksum-mismatch',
-      message: `"${entry.name}" does not have the checksum that the archive states`,
-      hint: 'the bytes were changed, damaged, or never written (torch.serialization.skip_data)',
-      at: { file: label },
-    }));
-  if (absent.length > 0) {
-    findings.push({
-      level: 'note',
       rule: 'no-checksums',
-      message: `${absent.length} records carry no checksum, so damage to them cannot be seen`,
+      message: `${absent.length} records have no checksum, so damage cannot be seen, nor whether their data was ever written: ${named(absent)}`,
+      hint: 'torch.save wrote them with compute_crc32=False or under skip_data; ortho inspect --check looks at their bytes',
+      at: { file: label },
+    },
+  ];
+};
+
+const damageFinding = ({ name }: ZipEntry, label: string): Finding => ({
+  level: 'warning',
+  rule: 'checksum-mismatch',
+  message: `"${name}" does not have the checksum that the archive states`,
+  hint: 'the bytes were changed or damaged after they were written; copy the file again',
+  at: { file: label },
+});
+
+/** Checksums that turned out wrong while records were read. */
+export const damageFindings = (archive: ZipArchive, label: string): Finding[] =>
+  [...archive.damaged].map((entry) => damageFinding(entry, label));
+
+const isZero = ({ data }: ZipEntry): boolean => {
+  for (const chunk of chunksOf(data)) if (chunk.some((byte) => byte !== 0)) return false;
+  return true;
+};
+
+/** Reads all records: wrong checksums, and records without one that hold nothing but zeros. */
+export const integrityOf = (archive: ZipArchive, label: string): Finding[] => {
+  const entries = [...archive.entries.values()];
+  const wrong = entries.filter((entry) => !hasNoChecksum(entry) && !hasRightChecksum(entry));
+  const empty = entries.filter((entry) => hasNoChecksum(entry) && isZero(entry));
+  const findings = wrong.map((entry) => damageFinding(entry, label));
+  if (empty.length > 0) {
+    findings.push({
+      level: 'warning',
+      rule: 'no-data',
+      message: `${empty.length} records without a checksum hold only zeros: ${named(empty)}`,
+      hint: 'their data was probably never written (torch.serialization.skip_data)',
       at: { file: label },
     });
   }

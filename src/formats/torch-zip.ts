@@ -5,7 +5,15 @@
 import { OrthoError } from '../core/errors.ts';
 import type { FileSource } from '../core/source.ts';
 import type { OpenOptions, WeightFile } from './state-dict.ts';
-import { ArchiveStorages, integrityOf, isBigEndian, readPickle, rootOf } from './torch-archive.ts';
+import {
+  ArchiveStorages,
+  checksumFindings,
+  damageFindings,
+  integrityOf,
+  isBigEndian,
+  readPickle,
+  rootOf,
+} from './torch-archive.ts';
 import { contentOf } from './torch-content.ts';
 import { TorchHost } from './torch-host.ts';
 import type { ZipArchive } from './zip.ts';
@@ -36,8 +44,14 @@ export const readTorchZip = (
       stateDicts: content.stateDicts,
       globals: host.globals(),
       metadata: content.metadata,
-      findings: [...storages.findings, ...content.findings, ...host.findings(label)],
+      findings: [
+        ...storages.findings,
+        ...checksumFindings(archive, label),
+        ...content.findings,
+        ...host.findings(label),
+      ],
       checkIntegrity: () => integrityOf(archive, label),
+      readFaults: () => damageFindings(archive, label),
     };
   });
 };

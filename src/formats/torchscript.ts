@@ -20,6 +20,7 @@ import { PickleGlobal, PickleObject, PickleTuple, type PickleValue } from './pic
 import type { Json, OpenOptions, StateDict, WeightFile } from './state-dict.ts';
 import {
   ArchiveStorages,
+  damageFindings,
   extraFilesOf,
   integrityOf,
   isBigEndian,
@@ -159,6 +160,7 @@ export const openTorchScript = (
       metadata: metadataOf(module, content, isFrozen, archive, root),
       findings: [...findings, ...host.findings(label)],
       checkIntegrity: () => integrityOf(archive, label),
+      readFaults: () => damageFindings(archive, label),
     };
   });
   return { ...read, close: () => source.close() };

@@ -10,6 +10,7 @@ import { type Entry, fromRandomAccessReader, RandomAccessReader, type ZipFile } 
 import { crc32 } from '../core/crc32.ts';
 import { type ErrorCode, OrthoError } from '../core/errors.ts';
 import { type ByteSource, checkRange, chunksOf, SliceSource } from '../core/source.ts';
+import { CheckedSource } from './checked-source.ts';
 
 /** Entries of one archive: ten times the tensors of the largest published checkpoints' shards. */
 const MAX_ENTRIES = 200_000;
@@ -30,13 +31,15 @@ export interface ZipEntry {
   readonly isDeflated: boolean;
   /** As the central directory has it; 0 where the writer did not compute it. */
   readonly crc32: number;
-  /** The content; deflated entries are inflated on the first read. */
+  /** The content; deflated entries are inflated on the first read. Read in order, its checksum is checked. */
   readonly data: ByteSource;
 }
 
 export interface ZipArchive {
   /** By name, in the order of the central directory. */
   readonly entries: ReadonlyMap<string, ZipEntry>;
+  /** Entries whose bytes, where they were read from the first to the last, do not have their checksum. */
+  readonly damaged: ReadonlySet<ZipEntry>;
 }
 
 /** What error a caller wants for a damaged archive, and what it calls the file. */
@@ -215,6 +218,10 @@ const dataStart = (source: ByteSource, entry: Entry, fail: (message: string) => 
       `the headers of "${entry.fileName}" disagree about its size: ${localSize}, ${entry.uncompressedSize}`,
     );
   }
+  const localSum = view.getUint32(14, true);
+  if (!hasDescriptor && localSum !== 0 && localSum !== entry.crc32) {
+    throw fail(`the headers of "${entry.fileName}" disagree about its checksum`);
+  }
   return start;
 };
 
@@ -244,6 +251,7 @@ export const openZip = (source: ByteSource, context: ZipContext): ZipArchive => 
       ...(cause === undefined ? {} : { cause }),
     });
   const entries = new Map<string, ZipEntry>();
+  const damaged = new Set<ZipEntry>();
   const places: { name: string; from: number; to: number }[] = [];
   for (const entry of listEntries(source, fail)) {
     const { fileName: name, compressedSize, uncompressedSize: size } = entry;
@@ -272,11 +280,15 @@ export const openZip = (source: ByteSource, context: ZipContext): ZipArchive => 
     places.push({ name, from: entry.relativeOffsetOfLocalHeader, to: start + compressedSize });
     const stored = new SliceSource(source, start, compressedSize);
     const inEntry = (message: string, cause?: unknown) => fail(`"${name}": ${message}`, cause);
-    const data = isDeflated ? new InflatedSource(stored, size, inEntry) : stored;
+    const plain = isDeflated ? new InflatedSource(stored, size, inEntry) : stored;
+    const data =
+      entry.crc32 === 0
+        ? plain
+        : new CheckedSource(plain, entry.crc32, () => damaged.add(entries.get(name)!));
     entries.set(name, { name, size, compressedSize, isDeflated, crc32: entry.crc32, data });
   }
   checkOverlaps(places, fail);
-  return { entries };
+  return { entries, damaged };
 };
 
 /** Whether an entry's content has the checksum that the directory states (reads it all). */

@@ -261,6 +261,7 @@ const convertWith = async (
       // The source is hashed while the other process loads the model.
       const proving = proveConverted(model, candidate, io, { ...options, process });
       const [proved, subject] = await Promise.all([proving, readSubject()]);
+      findings.push(...(file.readFaults?.() ?? []));
       const parity = proved && { ...proved, candidate: output };
       findings.push(...(parity === null ? [NOT_PROVED] : parityFindings(parity)));
       const ok = parity === null || holds(parity);

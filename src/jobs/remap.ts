@@ -239,7 +239,7 @@ export const remapFile = async (options: RemapJobOptions): Promise<Report<'remap
       });
       written = rest;
       findings.push(...notes);
-      findings.push(...overflowFindings(result));
+      findings.push(...overflowFindings(result), ...(file.readFaults?.() ?? []));
     }
     return createReport('remap', {
       subject: subjectOf(source, { hash: options.hash === true }),

@@ -38,11 +38,11 @@ describe('inspectWeights', () => {
     expect(nan.data.nonFinite).toEqual({ tensors: 1, elements: 1 });
     expect(nan.findings).toMatchObject([{ rule: 'non-finite-weights', at: { key: 'fc.weight' } }]);
   });
-  it('reports checksums with stats only', async () => {
-    expect((await inspect('t2.align64.nocrc.pth')).findings).toEqual([]);
-    expect((await inspect('t2.align64.nocrc.pth', { stats: true })).findings.map(({ rule }) => rule)).toEqual(
-      ['no-checksums'],
-    );
+  it('reports missing checksums at once, and what the records hold with stats', async () => {
+    const rules = async (options?: { stats: boolean }) =>
+      (await inspect('t2.skip_data.pth', options)).findings.map(({ rule }) => rule);
+    expect(await rules()).toEqual(['no-checksums']);
+    expect(await rules({ stats: true })).toEqual(['no-checksums', 'no-data']);
   });
   it('shows metadata, the state dicts, and the one that was asked for', async () => {
     const { data } = await inspect('t2.ema_timm.pth', { stateDict: 'state_dict_ema' });
