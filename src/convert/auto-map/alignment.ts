@@ -23,16 +23,54 @@ export interface KeyClass {
   readonly to: number[];
 }
 
-/** Gives pairs of numbers below 2²⁶ a number each, in order of appearance. */
+/**
+ * Numbers for pairs of numbers (32 bits each), in order of appearance: a hash table with open addressing, as a Map
+ * would box every key.
+ */
 export class PairNumbers {
-  readonly #numbers = new Map<number, number>();
+  #first = new Int32Array(1024);
+  #second = new Int32Array(1024);
+  /** Number + 1 by slot, 0 for empty slots. */
+  #numbers = new Int32Array(1024);
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
 
   of(a: number, b: number): number {
-    const pair = a * 0x4000000 + b;
-    const known = this.#numbers.get(pair);
-    if (known !== undefined) return known;
-    this.#numbers.set(pair, this.#numbers.size);
-    return this.#numbers.size - 1;
+    const slot = this.#slot(a, b);
+    if (this.#numbers[slot] === 0) {
+      this.#first[slot] = a;
+      this.#second[slot] = b;
+      this.#numbers[slot] = ++this.#size;
+      if (this.#size * 2 > this.#numbers.length) this.#grow();
+      return this.#size - 1;
+    }
+    return this.#numbers[slot]! - 1;
+  }
+
+  #slot(a: number, b: number): number {
+    const mask = this.#numbers.length - 1;
+    let slot = mixA(a ^ mixA(b)) & mask;
+    while (this.#numbers[slot] !== 0 && (this.#first[slot] !== (a | 0) || this.#second[slot] !== (b | 0))) {
+      slot = (slot + 1) & mask;
+    }
+    return slot;
+  }
+
+  #grow(): void {
+    const [first, second, numbers] = [this.#first, this.#second, this.#numbers];
+    this.#first = new Int32Array(numbers.length * 2);
+    this.#second = new Int32Array(numbers.length * 2);
+    this.#numbers = new Int32Array(numbers.length * 2);
+    numbers.forEach((number, old) => {
+      if (number === 0) return;
+      const slot = this.#slot(first[old]!, second[old]!);
+      this.#first[slot] = first[old]!;
+      this.#second[slot] = second[old]!;
+      this.#numbers[slot] = number;
+    });
   }
 }
 
@@ -53,6 +91,8 @@ export class Alignment {
   readonly sides: readonly [Side, Side];
   /** How often each content occurs on the two sides. */
   contents: readonly (readonly [number, number])[] = [];
+  /** How many colours there are on both sides together. */
+  #colours = 0;
 
   /** `colours` are the first colours of the keys, any texts. */
   constructor(
@@ -85,8 +125,8 @@ export class Alignment {
 
   /** Refines until no colour splits any more. */
   refine(): void {
-    for (let before = -1, now = this.#colours(); now !== before; now = this.#colours()) {
-      before = now;
+    for (let before = -1; before !== this.#colours; ) {
+      before = this.#colours;
       this.#describeNodes();
       const numbers = new PairNumbers();
       const chains = new PairNumbers();
@@ -94,8 +134,14 @@ export class Alignment {
         const chain = this.#chains(side, chains);
         side.colour = side.colour.map((colour, key) => numbers.of(colour, chain[side.tree.leaf[key]!]!));
       }
+      this.#colours = numbers.size;
     }
     this.#describeNodes();
+  }
+
+  /** Whether every key has a colour of its own on its side: nothing is left to tell apart. */
+  get isSettled(): boolean {
+    return this.sides.every(({ colour }) => new Set(colour).size === colour.length);
   }
 
   /** Whether both sides have nodes of this content, and equally many: otherwise they may be cut differently. */
@@ -124,12 +170,9 @@ export class Alignment {
     return classes;
   }
 
-  #colours(): number {
-    return new Set([...this.sides[0].colour, ...this.sides[1].colour]).size;
-  }
-
   #describeNodes(): void {
-    const numbers = new Map<string | number, number>();
+    const numbers = new PairNumbers();
+    const sums = new PairNumbers();
     const contents: [number, number][] = [];
     this.sides.forEach(({ tree, colour, content }, i) => {
       const nodes = tree.parent.length;
@@ -146,12 +189,11 @@ export class Alignment {
           sumA[above]! += sumA[node]!;
           sumB[above]! += sumB[node]!;
         }
-        const what = key >= 0 ? `${colour[key]}` : multisetNumber(sumA[node]!, sumB[node]!);
-        const number = numbers.get(what) ?? numbers.size;
-        numbers.set(what, number);
-        content[node] = number;
-        contents[number] ??= [0, 0];
-        contents[number]![i]!++;
+        // A leaf is told by its colour, which no sum of others can be mistaken for.
+        const number = key >= 0 ? numbers.of(colour[key]!, -1) : sums.of(sumA[node]!, sumB[node]!);
+        content[node] = key >= 0 ? number * 2 : number * 2 + 1;
+        contents[content[node]!] ??= [0, 0];
+        contents[content[node]!]![i]!++;
       }
     });
     this.contents = contents;

@@ -20,8 +20,8 @@ export interface LabelMatch {
 type Words = readonly string[];
 
 /** Without the words that all labels begin or end with. */
-const withoutCommonAffixes = (labels: readonly Words[]): Words[] => {
-  const shortest = Math.min(...labels.map(({ length }) => length));
+export const withoutCommonAffixes = (labels: readonly Words[]): Words[] => {
+  const shortest = labels.reduce((min, { length }) => Math.min(min, length), Infinity);
   const first = labels[0] ?? [];
   let start = 0;
   while (start < shortest && labels.every((words) => words[start] === first[start])) start++;
@@ -61,19 +61,21 @@ const matchNumbers = (
 const MAX_MEANINGS = 64;
 
 /**
- * Labels without numbers that both sides have, then words that each mean the same as one other. A single pair may be
- * left over, which then belongs together.
+ * Labels without numbers that both sides have, then labels that each have most words in common with one other (the
+ * same or of one meaning). A single pair may be left over, which then belongs together.
  */
 const matchMeanings = (from: readonly Words[], to: readonly Words[]): number[] | undefined => {
   if (from.length < 2 || from.length > MAX_MEANINGS) return undefined;
   const texts = new Map(to.map((words, i) => [words.join(' '), i]));
   const equal = from.map((words) => (words.some(isNumber) ? undefined : texts.get(words.join(' '))));
   const taken = new Set(equal);
-  const isSame = (a: Words, b: Words): boolean =>
-    a.some((x) => !isNumber(x) && b.some((y) => !isNumber(y) && isSameWord(x, y)));
+  const common = (a: Words, b: Words): number =>
+    a.filter((x) => !isNumber(x) && b.some((y) => !isNumber(y) && isSameWord(x, y))).length;
   const found = from.map((words, i) => {
     if (equal[i] !== undefined) return [equal[i]];
-    return to.flatMap((others, j) => (!taken.has(j) && isSame(words, others) ? [j] : []));
+    const counts = to.map((others, j) => (taken.has(j) ? 0 : common(words, others)));
+    const most = counts.reduce((max, count) => Math.max(max, count), 1);
+    return counts.flatMap((count, j) => (count === most ? [j] : []));
   });
   const certain = new Set(found.flat());
   const rest = found.filter(({ length }) => length === 0).length;
@@ -89,6 +91,10 @@ const isTranslation = (pairs: readonly (readonly [string, string])[]): boolean =
   const back = new Map(pairs.map(([a, b]) => [b, a]));
   return pairs.every(([a, b]) => there.get(a) === b && back.get(b) === a);
 };
+
+/** `groupedblock` is `block` with something before it, where there is a `block` as well. */
+const stems = (words: readonly string[]): string[] =>
+  words.map((word) => words.reduce((stem, other) => (stem.endsWith(other) ? other : stem), word));
 
 /**
  * Labels of several parts each, all of one form: the numbers, part by part, say which is which (or the words, where
@@ -107,9 +113,10 @@ const matchParts = (
   for (let part = 0; part < length; part++) {
     const [ours, theirs] = [from.map((words) => words[part]!), to.map((words) => words[part]!)];
     const [own, other] = [[...new Set(ours)], [...new Set(theirs)]];
-    if (own.length !== other.length) return undefined;
     const areNumbers = [...own, ...other].every(isNumber);
-    const partner = areNumbers ? matchNumbers(own, other, trust) : matchEqual(own, other);
+    const isEven = own.length === other.length;
+    const match = areNumbers ? matchNumbers : matchEqual;
+    const partner = isEven ? match(own, other, trust) : undefined;
     if (partner === undefined && areNumbers) return undefined;
     if (partner === undefined) rest.push(part);
     else {
@@ -121,10 +128,27 @@ const matchParts = (
     from.map((_, i) => chosen.map((part) => part[which][i]).join(' '));
   const partner = matchEqual(joined('ours'), joined('theirs'));
   if (partner === undefined) return undefined;
-  const isConsistent = rest.every((part) =>
-    isTranslation(from.map((words, i) => [words[part]!, to[partner[i]!]![part]!])),
-  );
+  const isConsistent = rest.every((part) => {
+    const [ours, theirs] = [stems(from.map((words) => words[part]!)), stems(to.map((words) => words[part]!))];
+    return isTranslation(ours.map((word, i) => [word, theirs[partner[i]!]!]));
+  });
   return isConsistent ? partner : undefined;
+};
+
+/** Labels of different lengths by what they end with: some modules may have got a level more than others. */
+const matchEnds = (
+  from: readonly Words[],
+  to: readonly Words[],
+  trust: NumberTrust,
+): number[] | undefined => {
+  const lengths = [...from, ...to].map(({ length }) => length).sort((a, b) => a - b);
+  const shortest = lengths[0] ?? 0;
+  if (shortest === 0 || shortest === lengths.at(-1)) return undefined;
+  const ends = (labels: readonly Words[]): Words[] => labels.map((words) => words.slice(-shortest));
+  const isDistinct = (labels: readonly Words[]): boolean =>
+    new Set(labels.map((words) => words.join(' '))).size === labels.length;
+  const [ours, theirs] = [ends(from), ends(to)];
+  return isDistinct(ours) && isDistinct(theirs) ? matchParts(ours, theirs, trust) : undefined;
 };
 
 /** Keras counts `conv`, `conv_1`, `conv_2`: no number is the number 0. */
@@ -149,7 +173,7 @@ export const matchLabels = (
   const equal = matchEqual(texts[0]!, texts[1]!);
   if (equal !== undefined) return { partner: equal, byNumber: false };
   const [ours, theirs] = plain.map((labels) => withZero(withoutCommonAffixes(labels)));
-  const byParts = matchParts(ours!, theirs!, trust);
+  const byParts = matchParts(ours!, theirs!, trust) ?? matchEnds(ours!, theirs!, trust);
   if (byParts !== undefined) return { partner: byParts, byNumber: true };
   const lower = (labels: readonly Words[]): Words[] =>
     withoutCommonAffixes(labels.map((words) => words.map((word) => word.toLowerCase())));

@@ -1,7 +1,7 @@
 /** Tells apart by name what has the same contents: sibling modules and sibling parameters whose labels decide. */
 import { type Alignment, PairNumbers, type Side } from './alignment.ts';
 import { isNumber, plainWords } from './key-words.ts';
-import { type LabelMatch, matchLabels, type NumberTrust } from './label-match.ts';
+import { type LabelMatch, matchLabels, type NumberTrust, withoutCommonAffixes } from './label-match.ts';
 
 interface Sibling {
   readonly node: number;
@@ -38,14 +38,16 @@ const siblingGroups = (alignment: Alignment): SiblingGroup[] => {
   return groups;
 };
 
-/** Numbers among siblings that are certain: do they keep their order? */
-const judgeNumbers = (alignment: Alignment): NumberTrust => {
+/** Siblings that are certain, with equally formed labels on either side: their labels in pairs. */
+const certainRows = (alignment: Alignment): (readonly [string[], string[]])[][] => {
   const [ours, theirs] = alignment.sides;
   const partners = new Map<number, number>();
   theirs.content.forEach((content, node) => {
     partners.set(content, node);
   });
-  const rows = new Map<string, (readonly [number, number])[]>();
+  const rows = new Map<string, (readonly [string[], string[]])[]>();
+  const form = (words: readonly string[]): string =>
+    words.map((word) => (isNumber(word) ? '#' : word)).join(' ');
   ours.content.forEach((content, node) => {
     const [from, to] = alignment.contents[content]!;
     if (node === 0 || from !== 1 || to !== 1) return;
@@ -55,23 +57,38 @@ const judgeNumbers = (alignment: Alignment): NumberTrust => {
     if (above < 0 || counterpart < 0 || ours.content[above] !== theirs.content[counterpart]) return;
     const a = plainWords(wordsBelow(ours, above, node));
     const b = plainWords(wordsBelow(theirs, counterpart, other));
-    if (a.filter(isNumber).length !== 1 || b.filter(isNumber).length !== 1) return;
-    const form = (words: readonly string[]): string =>
-      words.map((word) => (isNumber(word) ? '#' : word)).join(' ');
     const row = `${above}|${form(a)}|${form(b)}`;
     const found = rows.get(row) ?? [];
     rows.set(row, found);
-    found.push([Number(a.find(isNumber)), Number(b.find(isNumber))]);
+    found.push([a, b]);
   });
-  let rises = 0;
-  for (const row of rows.values()) {
-    row.sort((a, b) => a[1] - b[1]);
-    for (let i = 1; i < row.length; i++) {
-      if (row[i]![0] <= row[i - 1]![0]) return 'none';
-      rises++;
+  return [...rows.values()];
+};
+
+/** So many different neighbours must keep their order for all numbers to be believed. */
+const MIN_FACTS = 10;
+
+/** Numbers among siblings that are certain: do they keep their order? */
+const judgeNumbers = (alignment: Alignment): NumberTrust => {
+  // The same segments come in many modules: what they show is counted once.
+  const facts = new Set<string>();
+  for (const row of certainRows(alignment)) {
+    const ours = withoutCommonAffixes(row.map(([a]) => a));
+    const theirs = withoutCommonAffixes(row.map(([, b]) => b));
+    const areNumbers = [...ours, ...theirs].every(
+      ([word = '', ...more]) => isNumber(word) && more.length === 0,
+    );
+    if (!areNumbers) continue;
+    const pairs = ours
+      .map(([a], i) => [Number(a), Number(theirs[i]![0])] as const)
+      .sort((a, b) => a[1] - b[1]);
+    for (let i = 1; i < pairs.length; i++) {
+      const [[before, place], [after, next]] = [pairs[i - 1]!, pairs[i]!];
+      if (after <= before) return 'none';
+      facts.add(`${before} ${after} ${place} ${next}`);
     }
   }
-  return rises >= 10 ? 'rank' : 'shift';
+  return facts.size >= MIN_FACTS ? 'rank' : 'shift';
 };
 
 const byText = (siblings: readonly Sibling[]): Map<string, Sibling[]> => {
@@ -110,6 +127,7 @@ export interface NameSplit {
  * @param opinion for each key of the source, its partner by file order, −1 for none
  */
 export const splitByNames = (alignment: Alignment, opinion: OrderOpinion): NameSplit => {
+  if (alignment.isSettled) return { hasSplit: false, disputed: new Set() };
   const [ours, theirs] = alignment.sides;
   const trust = judgeNumbers(alignment);
   const marks = alignment.sides.map(({ tree }) => new Int32Array(tree.parent.length));
@@ -124,7 +142,8 @@ export const splitByNames = (alignment: Alignment, opinion: OrderOpinion): NameS
     owner.forEach((index, key) => {
       if (index >= 0 && opinion[key]! >= 0 && otherOwner[opinion[key]!] !== partner[index]) wrong.push(key);
     });
-    for (const key of wrong) disputed.add(key);
+    // Numbers that nothing else speaks for give way to the order.
+    if (trust === 'rank') for (const key of wrong) disputed.add(key);
     return wrong.length > 0;
   };
 

@@ -194,6 +194,7 @@ const parameterMarks = (alignment: Alignment): Marks | undefined => {
  * whole file, the order inside the modules of one level, and the order of parameters inside their modules.
  */
 export const splitByOrder = (alignment: Alignment, disputed: ReadonlySet<number>): boolean => {
+  if (alignment.isSettled) return false;
   const blocked = new Set([...disputed].map((key) => alignment.sides[0].colour[key]!));
   for (const marksOf of [wholeFileMarks, levelMarks, parameterMarks]) {
     const marks = marksOf(alignment);

@@ -114,6 +114,7 @@ const keepEven = (alignment: Alignment, marks: readonly [Int32Array, Int32Array]
 
 /** Splits colours by the uses of segments; true when any was split. */
 export const splitByTokens = (alignment: Alignment): boolean => {
+  if (alignment.isSettled) return false;
   const segments = alignment.sides.map(({ names }) => names.map(segmenterFor(names)));
   for (const family of FAMILIES) {
     const isUsed = alignment.sides.map(({ names }) => new Uint8Array(names.length));

@@ -90,20 +90,16 @@ const shuffled = <T>(rng: Rng, items: readonly T[]): T[] => {
 
 type Tokens = () => string;
 
-/** Tokens that never come twice: letters, letters and digits, or shuffled numbers behind one letter. */
+/** Tokens that never come twice: letters, letters and digits, or numbers behind one letter. */
 const tokenMaker = (rng: Rng, kind: 'letters' | 'hex' | 'numbers'): Tokens => {
   const used = new Set<string>();
-  const numbers = shuffled(
-    rng,
-    Array.from({ length: 4000 }, (_, i) => i),
-  );
   const letters = (alphabet: string, length: number): string =>
     Array.from({ length }, () => alphabet[rng.integer(alphabet.length)]).join('');
   return () => {
     for (;;) {
       const token =
         kind === 'numbers'
-          ? `m${numbers.pop()}`
+          ? `m${rng.integer(5000 + 2 * used.size)}`
           : kind === 'hex'
             ? letters('0123456789abcdef', 6)
             : letters('abcdefghijklmnopqrstuvwxyz', 4 + rng.integer(4));
