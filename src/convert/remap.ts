@@ -243,19 +243,16 @@ const tensorsOf = (entries: Entries): Map<string, WeightTensor> => {
   return tensors;
 };
 
-const transformsOf = (entries: Entries, applied: readonly Application[]): Transformed[] => {
-  const targets = new Map<Application, string[]>(applied.map((application) => [application, []]));
+const transformsOf = (entries: Entries): Transformed[] => {
+  const targets = new Map<Application, string[]>();
   for (const [key, { applications }] of entries) {
-    for (const application of applications) targets.get(application)?.push(key);
+    for (const application of applications) {
+      const to = targets.get(application);
+      if (to === undefined) targets.set(application, [key]);
+      else to.push(key);
+    }
   }
-  const merged = new Map<string, { rule: string; from: readonly string[]; to: string[] }>();
-  for (const [{ rule, from }, to] of targets) {
-    const id = JSON.stringify([rule, from]);
-    const known = merged.get(id);
-    if (known === undefined) merged.set(id, { rule, from, to });
-    else known.to.push(...to.filter((key) => !known.to.includes(key)));
-  }
-  return [...merged.values()];
+  return [...targets].map(([{ rule, from }, to]) => ({ rule, from, to }));
 };
 
 /**
@@ -281,7 +278,7 @@ export const remap = (dict: StateDict, options: RemapOptions): RemapResult => {
   }
   if (dtype !== undefined) entries = castEntries(entries, dtype);
   const tensors = tensorsOf(entries);
-  const kept = new Set([...entries.values()].flatMap(({ origins }) => origins));
+  const kept = new Set([...new Set([...entries.values()].map(({ origins }) => origins))].flat());
   const isOwner = (key: string): boolean => tensors.get(key)?.sharedWith === undefined;
   return {
     tensors,
@@ -289,9 +286,7 @@ export const remap = (dict: StateDict, options: RemapOptions): RemapResult => {
       isComposed || origins[0] === undefined || origins[0] === key ? [] : [{ from: origins[0], to: key }],
     ),
     dropped: [...refused, ...[...given.keys()].filter((key) => !kept.has(key))],
-    transformed: transformsOf(entries, [
-      ...new Set([...entries.values()].flatMap(({ applications }) => applications)),
-    ]),
+    transformed: transformsOf(entries),
     unused: [...selection.unused, ...unused],
     casts: [...entries].flatMap(([key, { casts }]) =>
       isOwner(key) ? casts.map((one) => ({ key, ...one })) : [],

@@ -14,7 +14,7 @@ import { configPlace, parseConfigJson } from './config-json.ts';
 /** Bytes of a mapping file. */
 const MAX_MAPPING = 4_000_000;
 /** Rules of a mapping file. */
-const MAX_RULES = 10_000;
+const MAX_RULES = 1000;
 
 const pattern = z
   .string()

@@ -31,7 +31,19 @@ export interface Entry {
   /** Made of several tensors, or a part of one: its key is no new name of the old one. */
   readonly isComposed: boolean;
   readonly casts: readonly PendingCast[];
+  /** Transforms that are stacked up: what is read goes through all of them. */
+  readonly depth: number;
 }
+
+/** Keys that rules may make: a split of an empty tensor could go on forever. */
+const MAX_KEYS = 200_000;
+/** Characters of a key that rules make. */
+const MAX_NEW_KEY = 4096;
+/** Transforms of one tensor, stacked up. */
+const MAX_DEPTH = 64;
+
+const limit = (message: string, key: string): OrthoError =>
+  new OrthoError('file/limit', message, { hint: 'the mapping asks for too much', at: { key } });
 
 /** By present key. */
 export type Entries = ReadonlyMap<string, Entry>;
@@ -48,7 +60,7 @@ export const entriesOf = (tensors: ReadonlyMap<string, WeightTensor>): Entries =
     const group = sharedWith ?? key;
     const one = owned.get(group) ?? { tensor, identity: newIdentity() };
     owned.set(group, one);
-    entries.set(key, { ...one, origins: [key], applications: [], isComposed: false, casts: [] });
+    entries.set(key, { ...one, origins: [key], applications: [], isComposed: false, casts: [], depth: 0 });
   }
   return entries;
 };
@@ -58,7 +70,7 @@ const describe = (entry: Entry): string =>
 
 /**
  * Entries under new keys, in the order in which they are put.
- * @throws OrthoError weights/key-collision when a name is empty or taken
+ * @throws OrthoError weights/key-collision when a name is empty or taken; file/limit
  */
 export class EntryMap {
   readonly entries = new Map<string, Entry>();
@@ -74,6 +86,16 @@ export class EntryMap {
         hint: 'drop one of them (--drop), or rename it',
         at: { key: entry.origins[0] ?? key },
       });
+    }
+    if (key.length > MAX_NEW_KEY && key !== entry.origins[0]) {
+      const short = `${key.slice(0, 60)}…`;
+      throw limit(
+        `a new key would have ${key.length} characters (at most ${MAX_NEW_KEY}): "${short}"`,
+        short,
+      );
+    }
+    if (entry.isComposed && this.entries.size >= MAX_KEYS) {
+      throw limit(`more than ${MAX_KEYS} keys would be made`, key);
     }
     this.entries.set(key, entry);
   }
@@ -92,6 +114,7 @@ export const renameEntries = (entries: Entries, rename: (key: string) => string)
  */
 export class Makings {
   readonly #made = new Map<string, Pick<Entry, 'tensor' | 'identity' | 'casts'>>();
+  readonly #applications = new Map<readonly string[], Application>();
   readonly #rule: string;
 
   constructor(rule: string) {
@@ -112,8 +135,19 @@ export class Makings {
       made = { tensor: compute(casts), identity: newIdentity(), casts };
       this.#made.set(name, made);
     }
-    const origins = [...new Set(from.flatMap((entry) => entry.origins))];
-    const before = [...new Set(from.flatMap(({ applications }) => applications))];
-    return { ...made, origins, isComposed, applications: [...before, { rule: this.#rule, from: origins }] };
+    // Parts of one entry share its list: there may be many of both.
+    const [first, ...others] = from;
+    const isOne = others.length === 0 && first !== undefined;
+    const origins = isOne ? first.origins : [...new Set(from.flatMap((entry) => entry.origins))];
+    const before = isOne ? first.applications : new Set(from.flatMap(({ applications }) => applications));
+    const depth = 1 + Math.max(...from.map((entry) => entry.depth));
+    if (depth > MAX_DEPTH) {
+      throw limit(`${this.#rule}: more than ${MAX_DEPTH} transforms of one tensor`, origins[0] ?? '');
+    }
+    // What is made of the same keys is one application: a split has many parts.
+    const application = this.#applications.get(origins) ?? { rule: this.#rule, from: origins };
+    this.#applications.set(origins, application);
+    const applications = [...before, application];
+    return { ...made, origins, isComposed, applications, depth };
   }
 }

@@ -231,3 +231,23 @@ it('a rule of one thousand layers is done at once', () => {
   expect(result.tensors.size).toBe(1000);
   expect(valuesOf(result)['l.999.qkv']).toEqual([[3], [0, 0, 0]]);
 });
+
+describe('mappings that ask for too much end', () => {
+  it.each<[string, Rule, number]>([
+    [
+      'keys without end',
+      { op: 'chunk', keys: '(.*)', to: Array.from({ length: 600 }, (_, i) => `$1.${i}`) },
+      3,
+    ],
+    ['names without end', { op: 'rename', keys: '(.*)', to: '$1$1' }, 40],
+    ['transforms without end', { op: 'scale', keys: 'e', factor: 2 }, 100],
+  ])('%s', (_, rule, times) => {
+    const empty = { e: counting([0]) };
+    expect(() =>
+      mapped(
+        empty,
+        Array.from({ length: times }, () => rule),
+      ),
+    ).toThrow(expect.objectContaining({ code: 'file/limit' }));
+  });
+});
