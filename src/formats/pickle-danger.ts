@@ -146,6 +146,8 @@ const GADGETS: readonly string[] = words(`
   mmengine.fileio mmcv.fileio mmengine.config mmcv.utils.config fastai.learner.load_learner
 `);
 
+const GADGET_PACKAGES: ReadonlySet<string> = new Set(GADGETS.map((gadget) => gadget.split('.')[0]!));
+
 /** Attributes that lead from any object to modules, code and builtins. */
 const ATTRIBUTES: ReadonlySet<string> = new Set(
   words(
@@ -188,7 +190,7 @@ const isDangerousName = (module: string, name: string): boolean => {
   const attributes = name.split('.');
   if (STANDARD_LIBRARY.has(top)) return HARMLESS.get(module)?.test(name) !== true || ATTRIBUTES.has(name);
   if (attributes.some(isGateway) || attributes.slice(0, -1).some(isLibrary) || PACKAGES.has(top)) return true;
-  return GADGETS.some((gadget) => isUnder(`${module}.${name}`, gadget));
+  return GADGET_PACKAGES.has(top) && GADGETS.some((gadget) => isUnder(`${module}.${name}`, gadget));
 };
 
 /**
@@ -196,8 +198,9 @@ const isDangerousName = (module: string, name: string): boolean => {
  * letters of other alphabets that spell a dangerous name) are dangerous too.
  */
 export const isDangerous = ({ module, name }: PickleGlobal): boolean => {
-  if (/[\p{C}\p{Z}\s]/u.test(module + name)) return true;
   if (isDangerousName(module, name)) return true;
+  if (/^[\x21-\x7e]*$/.test(module + name)) return false;
+  if (/[\p{C}\p{Z}\s]/u.test(module + name)) return true;
   const [plainModule, plainName] = [plainLetters(module), plainLetters(name)];
   return (plainModule !== module || plainName !== name) && isDangerousName(plainModule, plainName);
 };

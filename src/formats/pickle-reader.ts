@@ -121,8 +121,9 @@ export class PickleReader {
   /** A little-endian two's complement integer of `length` bytes. */
   integer(length: number): number | bigint {
     const index = this.#need(length);
-    let hex = '';
-    for (let i = index + length - 1; i >= index; i--) hex += this.#window[i]!.toString(16).padStart(2, '0');
+    const hex = Buffer.from(this.#window.subarray(index, index + length))
+      .reverse()
+      .toString('hex');
     const value = length === 0 ? 0n : BigInt.asIntN(length * 8, BigInt(`0x${hex}`));
     return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
   }

@@ -1,5 +1,5 @@
 /**
- * The pickle machine: runs pickle opcodes (protocols 2 to 5) over plain data and never over code.
+ * The pickle machine: runs pickle opcodes (protocols 1 to 5) over plain data and never over code.
  *
  * One table gives each opcode its step; a loop drives it, so nesting costs no call stack. Everything the pickle could
  * reach outside itself goes through a PickleHost, which answers from its own tables. Limits, all checked before the
@@ -25,6 +25,10 @@ const MAX_STACK = 1_000_000;
 const MAX_MARKS = 10_000;
 /** Bytes of a LONG1/LONG4 integer: 2^8192 is far beyond any count, seed or size. */
 const MAX_LONG = 1024;
+/** Digits of an integer in a line of text. */
+const MAX_DIGITS = 2500;
+/** Opcodes of one pickle; a checkpoint of 100,000 tensors has six million. */
+const MAX_OPCODES = 16_000_000;
 /** Bytes of a module or class name. */
 const MAX_NAME = 4096;
 
@@ -80,18 +84,18 @@ export class PickleMachine {
   }
 
   push(value: PickleValue): void {
-    if (this.stack.length >= MAX_STACK) throw this.#limit(`more than ${MAX_STACK} values on the stack`);
+    if (this.stack.length >= MAX_STACK) throw this.limit(`more than ${MAX_STACK} values on the stack`);
     this.stack.push(value);
   }
 
-  #limit(message: string): OrthoError {
+  limit(message: string): OrthoError {
     return new OrthoError('file/limit', `${this.reader.label}: ${message} at byte ${this.reader.position}`, {
       hint: 'no checkpoint writer does this; the file is hostile or damaged',
     });
   }
 
   mark(): void {
-    if (this.#marks.length >= MAX_MARKS) throw this.#limit(`more than ${MAX_MARKS} nested marks`);
+    if (this.#marks.length >= MAX_MARKS) throw this.limit(`more than ${MAX_MARKS} nested marks`);
     this.#marks.push(this.stack.length);
   }
 
@@ -231,6 +235,9 @@ const STEPS: ReadonlyMap<number, Step> = new Map<number, Step>([
   [0x8a, (m) => m.push(m.reader.integer(m.reader.uint8()))],
   [0x8b, (m) => pushLong(m, m.reader.int32())],
   [0x47, (m) => m.push(m.reader.float64())],
+  // Protocol 1 writes integers and truth values as lines of text.
+  [0x49, (m) => pushInt(m, m.reader.line(MAX_DIGITS))],
+  [0x4c, (m) => pushInt(m, m.reader.line(MAX_DIGITS).replace(/L$/, ''))],
   // Text and bytes. The strings of Python 2 (BINSTRING) are read as Latin-1.
   [0x58, (m) => m.string(checkedText(m, m.reader.uint32()))],
   [0x8c, (m) => m.string(m.reader.utf8(m.reader.uint8()))],
@@ -279,7 +286,17 @@ const STEPS: ReadonlyMap<number, Step> = new Map<number, Step>([
 
 const checkProtocol = (m: PickleMachine): void => {
   const version = m.reader.uint8();
-  if (version < 2 || version > 5) throw m.invalid(`pickle protocol ${version} (2 to 5 are known)`);
+  if (version < 1 || version > 5) throw m.invalid(`pickle protocol ${version} (1 to 5 are known)`);
+};
+const pushInt = (m: PickleMachine, text: string): void => {
+  if (text === '00' || text === '01') {
+    m.push(text === '01');
+    return;
+  }
+  if (!/^-?\d+$/.test(text)) throw m.invalid(`an integer that is written ${JSON.stringify(text)}`);
+  const value = BigInt(text);
+  m.charge(text.length);
+  m.push(value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value);
 };
 const pushLong = (m: PickleMachine, length: number): void => {
   if (length < 0 || length > MAX_LONG) throw m.invalid(`an integer of ${length} bytes`);
@@ -363,8 +380,9 @@ export const unpickle = (
   maxMemory: number = MAX_MEMORY,
 ): PickleValue => {
   const machine = new PickleMachine(reader, host, maxMemory);
-  for (;;) {
+  for (let count = 0; ; count++) {
     machine.at = reader.position;
+    if (count === MAX_OPCODES) throw machine.limit(`more than ${MAX_OPCODES} opcodes`);
     const opcode = reader.uint8();
     if (opcode === 0x2e) {
       const value = machine.pop();

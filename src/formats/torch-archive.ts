@@ -19,6 +19,8 @@ const MAX_PICKLE = 64 * 1024 * 1024;
 /** A deflated storage lives in memory once it is read; PyTorch itself never deflates storages. */
 const MAX_INFLATED_STORAGE = 16 * 1024 * 1024;
 const MAX_STORAGE_RATIO = 100;
+/** Bytes of all deflated storages together, where they are compressed beyond that ratio. */
+const MAX_INFLATED_TOTAL = 256 * 1024 * 1024;
 const STORAGE_KEY = /^[A-Za-z0-9_.-]{1,256}$/;
 
 /** The one folder that holds every entry, with its slash. @throws OrthoError checkpoint/invalid */
@@ -62,6 +64,9 @@ export class ArchiveStorages {
   readonly #folder: string;
   readonly #label: string;
   readonly #bigEndian: boolean;
+  /** Of deflated records: bytes once they are inflated, and bytes in the file. */
+  #inflated = 0;
+  #deflated = 0;
 
   /** `folder` ends with a slash. */
   constructor(archive: ZipArchive, folder: string, label: string, bigEndian: boolean) {
@@ -75,13 +80,15 @@ export class ArchiveStorages {
   resolve(id: PickleValue, machine: PickleMachine): StorageRecord {
     const items = id instanceof PickleTuple ? id.items : [];
     const [tag, type, key, , elements] = items;
-    if (tag !== 'storage' || items.length < 5) throw machine.invalid('a persistent id that is no storage');
+    if (tag !== 'storage' || items.length < 5 || items.length > 6)
+      throw machine.invalid('a persistent id that is no storage');
     const kind = storageKindOf(type);
     if (kind === undefined) throw machine.invalid('a storage of an unknown class');
     if (typeof key !== 'string' || !STORAGE_KEY.test(key)) {
       throw machine.invalid(`a storage with the key ${JSON.stringify(textOf(key))}`);
     }
-    if (typeof elements !== 'number' || !Number.isSafeInteger(elements * kind.bytes) || elements < 0) {
+    const isCount = typeof elements === 'number' && Number.isInteger(elements) && elements >= 0;
+    if (!isCount || !Number.isSafeInteger(elements * kind.bytes)) {
       throw machine.invalid(`storage "${key}" of ${textOf(elements)} elements`);
     }
     const known = this.#records.get(key);
@@ -102,6 +109,19 @@ export class ArchiveStorages {
     return record;
   }
 
+  #checkInflation(entry: ZipEntry): void {
+    checkInflation(entry, this.#label);
+    if (!entry.isDeflated) return;
+    this.#inflated += entry.size;
+    this.#deflated += entry.compressedSize;
+    if (this.#inflated <= MAX_INFLATED_TOTAL || this.#inflated <= this.#deflated * MAX_STORAGE_RATIO) return;
+    throw new OrthoError(
+      'file/limit',
+      `${this.#label}: its records inflate from ${this.#deflated} to more than ${MAX_INFLATED_TOTAL} bytes`,
+      { hint: 'PyTorch does not compress storages; the file is hostile or was repacked' },
+    );
+  }
+
   #open(
     key: string,
     bytes: number,
@@ -111,7 +131,7 @@ export class ArchiveStorages {
     const name = `${this.#folder}${key}`;
     const entry = this.#archive.entries.get(name);
     if (entry === undefined) throw machine.invalid(`the archive has no "${name}"`);
-    checkInflation(entry, this.#label);
+    this.#checkInflation(entry);
     if (entry.size < bytes) {
       throw machine.invalid(`"${name}" has ${entry.size} bytes, its storage needs ${bytes}`);
     }

@@ -24,6 +24,8 @@ interface Use {
 
 /** From harmless to worst. */
 const KINDS: readonly GlobalKind[] = ['data', 'opaque', 'dangerous'];
+/** Different globals of one file; large pickled models have a few hundred, TorchScript archives some thousands. */
+const MAX_GLOBALS = 50_000;
 /** Names that one finding shows, and findings of dangerous globals. */
 const MAX_SHOWN = 5;
 const MAX_FINDINGS = 20;
@@ -64,6 +66,8 @@ export class TorchHost implements PickleHost {
   global(value: PickleGlobal, machine: PickleMachine): PickleValue {
     const key = `${value.module}\0${value.name}`;
     if (this.#uses.has(key)) return value;
+    machine.charge(200);
+    if (this.#uses.size >= MAX_GLOBALS) throw machine.limit(`more than ${MAX_GLOBALS} different globals`);
     const isBad = binderOf(value) === undefined && isDangerous(value);
     const kind = isDataGlobal(value) ? 'data' : isBad ? 'dangerous' : 'opaque';
     const name = value.qualified;

@@ -19,9 +19,13 @@ import { StorageRecord } from './torch-tensor.ts';
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const MAGIC_BYTES = '\x8a\n\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.';
 
-/** Whether these first bytes (Latin-1) begin a legacy checkpoint: PROTO, from protocol 4 on FRAME, LONG1, the number. */
+/**
+ * Whether these first bytes (Latin-1) begin a legacy checkpoint: PROTO, from protocol 4 on FRAME, LONG1, the number;
+ * with protocol 1 LONG and the number in digits.
+ */
 export const startsLegacy = (head: string): boolean =>
-  head.startsWith('\x80') && [2, 11].includes(head.indexOf(MAGIC_BYTES));
+  (head.startsWith('\x80') && [2, 11].includes(head.indexOf(MAGIC_BYTES))) ||
+  head.startsWith(`L${MAGIC}L\n.`);
 
 const PROTOCOL_VERSION = 1001;
 /** The object's pickle ends long before this; the storages behind it are not limited. */
@@ -38,12 +42,14 @@ class LegacyStorages {
     const items = id instanceof PickleTuple ? id.items : [];
     const [tag, type, key, , elements, view] = items;
     if (tag === 'module' && type instanceof PickleGlobal) return type;
-    if (tag !== 'storage' || items.length < 5) throw machine.invalid('a persistent id that is no storage');
+    if (tag !== 'storage' || items.length < 5 || items.length > 6)
+      throw machine.invalid('a persistent id that is no storage');
     const kind = storageKindOf(type);
     if (kind === undefined) throw machine.invalid('a storage of an unknown class');
     if (typeof key !== 'string' || key.length > MAX_KEY)
       throw machine.invalid('a storage without a usable key');
-    if (typeof elements !== 'number' || !Number.isSafeInteger(elements * kind.bytes) || elements < 0) {
+    const isCount = typeof elements === 'number' && Number.isInteger(elements) && elements >= 0;
+    if (!isCount || !Number.isSafeInteger(elements * kind.bytes)) {
       throw machine.invalid(`storage "${key}" of ${textOf(elements)} elements`);
     }
     const known = this.records.get(key);
@@ -63,12 +69,18 @@ class LegacyStorages {
   /** A part of a storage under a key of its own: `(view key, offset, elements)`, as PyTorch before 0.4 shared them. */
   #view(root: StorageRecord, view: PickleValue, machine: PickleMachine): StorageRecord {
     const [key, offset, elements] = view instanceof PickleTuple ? view.items : [];
-    if (typeof offset !== 'number' || typeof elements !== 'number' || !(offset >= 0 && elements >= 0)) {
-      throw machine.invalid('a malformed storage view');
-    }
+    const isCount = (value: PickleValue | undefined): value is number =>
+      typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+    if (!isCount(offset) || !isCount(elements)) throw machine.invalid('a malformed storage view');
     if (offset + elements > root.elements) throw machine.invalid(`a view that leaves storage "${root.key}"`);
     const name = `${root.key}/${textOf(key)}`;
-    const record = this.views.get(name)?.record ?? new StorageRecord(name, root.kind, elements, false);
+    const known = this.views.get(name);
+    if (known !== undefined) {
+      if (known.offset === offset && known.record.elements === elements) return known.record;
+      throw machine.invalid(`two views of storage "${root.key}" with one key`);
+    }
+    machine.charge(200);
+    const record = new StorageRecord(name, root.kind, elements, false);
     this.views.set(name, { record, root, offset });
     return record;
   }

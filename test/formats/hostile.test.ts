@@ -117,6 +117,32 @@ describe('work and memory', () => {
     const path = fileWith(deflatedZip({ 'a/data.pkl': pickled(object), 'a/data/0': zeros }));
     expect(codeOf(path)).toBe('file/limit');
   });
+  it('many storages that inflate, each below the limit for one', () => {
+    const zeros = new Uint8Array(15_000_000);
+    const keys = Array.from({ length: 20 }, (_, i) => String(i));
+    const object = dict(
+      Object.fromEntries(keys.map((key) => [key, tensor(storage(key, 3_750_000), [3_750_000], [1])])),
+    );
+    const records = keys.map((key) => [`a/data/${key}`, zeros]);
+    const path = fileWith(deflatedZip({ 'a/data.pkl': pickled(object), ...Object.fromEntries(records) }));
+    expect(codeOf(path)).toBe('file/limit');
+  });
+  it('expanded tensors, each below the limit for one', () => {
+    // The offsets differ, so that none is an alias of another.
+    const entries = Array.from({ length: 5 }, (_, i) => [
+      `w${i}`,
+      tensor(storage('0', 8), [268_435_456], [0], i),
+    ]);
+    expect(
+      codeOf(checkpointFile(dict(Object.fromEntries(entries)), { 0: floats(1, 2, 3, 4, 5, 6, 7, 8) })),
+    ).toBe('file/limit');
+  });
+  it.each([
+    ['opcodes', ops(Buffer.alloc(16_000_002, 'N0'), 'N')],
+    ['globals', ops(...Array.from({ length: 50_001 }, (_, i) => `cm\nN${i}\n0`), 'N')],
+  ])('more %s than any checkpoint has', (_, object) => {
+    expect(codeOf(checkpointFile(object))).toBe('file/limit');
+  });
   it('an expanded tensor of a terabyte', () => {
     const object = dict({ w: tensor(storage('0', 1), [1_000_000, 1_000_000], [0, 0]) });
     expect(codeOf(checkpointFile(object, { 0: floats(1) }))).toBe('file/limit');
@@ -165,6 +191,32 @@ describe('storages', () => {
     ['a record that is missing', one(storage('7', 1)), {}],
     ['a record that is too short', one(storage('0', 2)), { 0: floats(1) }],
     ['a negative count', one(storage('0', -1)), { 0: floats(1) }],
+    [
+      'half an element',
+      one(
+        ops(
+          tuple(
+            str('storage'),
+            global('torch.FloatStorage'),
+            str('0'),
+            str('cpu'),
+            ops('G', 0x3f, 0xe0, 0, 0, 0, 0, 0, 0),
+          ),
+          'Q',
+        ),
+      ),
+      { 0: floats(1) },
+    ],
+    [
+      'an identifier of seven parts',
+      one(
+        ops(
+          tuple(str('storage'), global('torch.FloatStorage'), str('0'), str('cpu'), int(1), int(0), int(0)),
+          'Q',
+        ),
+      ),
+      { 0: floats(1) },
+    ],
     ['a class that is none', one(storage('0', 1, 'torch.Tensor')), { 0: floats(1) }],
     ['a key with a slash', one(storage('../data.pkl', 1)), { 0: floats(1) }],
     [
