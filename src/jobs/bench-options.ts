@@ -1,0 +1,33 @@
+/** What `ortho bench` is asked for. */
+import type { GivenInputs } from '../bench/feeds.ts';
+import type { JobIo } from '../core/job-io.ts';
+import type { Level, ProcessLimits, SessionOptions, Spinning } from '../runtime/session.ts';
+
+export interface BenchModel {
+  readonly file: string;
+  /** Default: the file name. */
+  readonly name?: string;
+  /** Dimensions of its inputs, by name; they win over those given for all models. */
+  readonly shapes?: ReadonlyMap<string, readonly number[]>;
+}
+
+export interface BenchOptions {
+  readonly models: readonly BenchModel[];
+  readonly baseline?: BenchModel | undefined;
+  /** Seconds for everything. Default: {@link defaultDuration}. */
+  readonly duration?: number | undefined;
+  /** Measure several models alone only. */
+  readonly alone?: boolean;
+  /** Differences within this share count as none. Default 0.03. */
+  readonly margin?: number;
+  readonly level?: Level;
+  readonly spinning?: Spinning;
+  readonly given?: GivenInputs;
+  readonly seed?: number;
+  readonly hash?: boolean;
+  readonly session?: Pick<SessionOptions, 'threads'> & ProcessLimits;
+  readonly io?: JobIo;
+}
+
+/** 10 s, and 2 s a model beyond five. */
+export const defaultDuration = (models: number): number => Math.max(10, 2 * models);
