@@ -2,8 +2,8 @@
  * A state dict against the keys and shapes that something else has: an architecture, or another file.
  */
 import type { DType } from '../core/dtype.ts';
-import { nearestNames } from '../core/nearest.ts';
 import type { Tensor } from '../core/tensor.ts';
+import { nearestKeys } from './near-keys.ts';
 
 export interface ExpectedKey {
   readonly name: string;
@@ -30,8 +30,20 @@ export interface KeyComparison {
   readonly nearest: ReadonlyMap<string, string>;
 }
 
-/** Names are compared with at most this many missing keys: with more of them, the prefix is wrong, not a name. */
+/** Nearest names are looked for this many missing keys: with more of them, something else than a name is wrong. */
 const MAX_NEAREST = 20;
+
+/** For the first missing keys, the nearest unexpected ones. */
+export const nearestUnexpected = (
+  missing: readonly string[],
+  unexpected: readonly string[],
+  shapeOf: (missing: string) => readonly number[],
+  tensors: ReadonlyMap<string, Tensor>,
+): Map<string, string> =>
+  nearestKeys(
+    missing.slice(0, MAX_NEAREST).map((name) => ({ name, shape: shapeOf(name) })),
+    unexpected.map((name) => ({ name, shape: tensors.get(name)?.dims ?? [] })),
+  );
 
 /** Compares keys and shapes; no data is read. */
 export const compareKeys = (
@@ -41,9 +53,9 @@ export const compareKeys = (
   const matched: string[] = [];
   const missing: string[] = [];
   const shapeMismatch: { key: string; expected: readonly number[]; actual: readonly number[] }[] = [];
-  const known = new Set<string>();
+  const shapes = new Map<string, readonly number[]>();
   for (const { name, shape, needed = true } of expected) {
-    known.add(name);
+    shapes.set(name, shape);
     const tensor = tensors.get(name);
     if (tensor === undefined) {
       if (needed) missing.push(name);
@@ -51,11 +63,7 @@ export const compareKeys = (
       matched.push(name);
     } else shapeMismatch.push({ key: name, expected: shape, actual: tensor.dims });
   }
-  const unexpected = [...tensors.keys()].filter((key) => !known.has(key));
-  const nearest = new Map<string, string>();
-  for (const name of missing.slice(0, MAX_NEAREST)) {
-    const near = nearestNames(name, unexpected, 1)[0];
-    if (near !== undefined) nearest.set(name, near);
-  }
+  const unexpected = [...tensors.keys()].filter((key) => !shapes.has(key));
+  const nearest = nearestUnexpected(missing, unexpected, (name) => shapes.get(name) ?? [], tensors);
   return { matched, missing, unexpected, shapeMismatch, nearest };
 };

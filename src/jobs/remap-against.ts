@@ -3,11 +3,18 @@ import { existsSync } from 'node:fs';
 import type { Architecture } from '../convert/architecture.ts';
 import { architectures } from '../convert/architectures/index.ts';
 import { dryBuild } from '../convert/build.ts';
-import { compareKeys, type ExpectedKey, type KeyComparison } from '../convert/compare-keys.ts';
+import {
+  compareKeys,
+  type ExpectedKey,
+  type KeyComparison,
+  nearestUnexpected,
+} from '../convert/compare-keys.ts';
 import { architectureNamed } from '../convert/detect.ts';
+import { likelyCauses } from '../convert/likely-causes.ts';
 import { loadArchitecture } from '../convert/load-architecture.ts';
+import { shapeHint } from '../convert/shape-faults.ts';
 import { OrthoError } from '../core/errors.ts';
-import { nearestNames } from '../core/nearest.ts';
+import { groupKeys, groupText } from '../core/key-groups.ts';
 import type { Finding } from '../core/report.ts';
 import { openWeights } from '../formats/index.ts';
 import { pickStateDict, type WeightTensor } from '../formats/state-dict.ts';
@@ -20,6 +27,7 @@ export interface Target {
   readonly label: string;
   /** Its keys in its own order. */
   readonly expected: readonly ExpectedKey[];
+  readonly isArchitecture: boolean;
   compare(tensors: Tensors): KeyComparison;
 }
 
@@ -34,7 +42,12 @@ const fileTarget = (path: string): Target => {
         ...(sharedWith === undefined ? {} : { sharedWith }),
       }),
     );
-    return { label: path, expected, compare: (tensors) => compareKeys(tensors, expected) };
+    return {
+      label: path,
+      expected,
+      isArchitecture: false,
+      compare: (tensors) => compareKeys(tensors, expected),
+    };
   } finally {
     file.close();
   }
@@ -43,17 +56,14 @@ const fileTarget = (path: string): Target => {
 /** The architecture's own rules decide: aliases count as matched, keys that inference never reads may be missing. */
 const compareWithArchitecture = (architecture: Architecture, tensors: Tensors): KeyComparison => {
   const { parameters, match } = dryBuild(architecture, tensors);
-  const nearest = new Map<string, string>();
-  for (const key of match.missing.slice(0, 20)) {
-    const near = nearestNames(key, match.unexpected, 1)[0];
-    if (near !== undefined) nearest.set(key, near);
-  }
+  const shapeOf = (canonical: string): readonly number[] => parameters.requests.get(canonical)?.shape ?? [];
   const shapeMismatch = match.mismatched.map(({ key }) => ({
     key,
-    expected: parameters.requests.get(parameters.canonicalKey(key))?.shape ?? [],
+    expected: shapeOf(parameters.canonicalKey(key)),
     actual: tensors.get(key)?.dims ?? [],
   }));
   const { matched, missing, unexpected } = match;
+  const nearest = nearestUnexpected(missing, unexpected, shapeOf, tensors);
   return { matched, missing, unexpected, shapeMismatch, nearest };
 };
 
@@ -76,6 +86,7 @@ const architectureTarget = async (name: string): Promise<Target> => {
   return {
     label: name,
     expected: expectedOf(architecture),
+    isArchitecture: true,
     compare: (tensors) => compareWithArchitecture(architecture, tensors),
   };
 };
@@ -92,50 +103,79 @@ export const resolveAgainst = async (against: string): Promise<Target> => {
   throw new OrthoError('usage/unknown-name', `--against: there is no file or architecture "${against}"`);
 };
 
-const quoted = (keys: readonly string[], nearest?: ReadonlyMap<string, string>): string => {
-  const shown = keys.slice(0, 5).map((key) => {
-    const near = nearest?.get(key);
-    return near === undefined ? `"${key}"` : `"${key}" (nearest: "${near}")`;
+/** So many lines a message may have for keys or modules; the report's data has all of them. */
+const SHOWN = 8;
+
+const listed = (keys: readonly string[], nearest: ReadonlyMap<string, string> = new Map()): string =>
+  groupKeys(keys, SHOWN)
+    .map((group) => {
+      const near = nearest.get(group.pattern);
+      return near === undefined ? groupText(group) : `${groupText(group)} (nearest: "${near}")`;
+    })
+    .join(', ');
+
+const shapeFinding = (
+  { shapeMismatch }: KeyComparison,
+  label: string,
+  tensors: Tensors,
+): Finding | undefined => {
+  if (shapeMismatch.length === 0) return undefined;
+  const shown = shapeMismatch.slice(0, SHOWN).map(({ key, expected, actual }) => {
+    const dtype = tensors.get(key)?.dtype;
+    // Equal shapes: the type is what does not fit.
+    return expected.join() === actual.join()
+      ? `"${key}" is ${dtype} [${actual.join(', ')}], which is no float`
+      : `"${key}" is [${actual.join(', ')}], expected [${expected.join(', ')}]`;
   });
-  return keys.length > 5 ? `${shown.join(', ')} and ${keys.length - 5} more` : shown.join(', ');
+  const more = shapeMismatch.length - shown.length;
+  return {
+    level: 'error',
+    rule: 'weights/shape-mismatch',
+    message: `of another shape than in ${label}: ${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}`,
+    hint: shapeHint(shapeMismatch),
+  };
 };
 
-/** What the comparison has to say: an error for everything that keeps the keys from being those of the target. */
-export const comparisonFindings = (comparison: KeyComparison, against: string): Finding[] => {
-  const { matched, missing, unexpected, shapeMismatch, nearest } = comparison;
-  const findings: Finding[] = [];
+/**
+ * What the comparison has to say: the likely causes, then an error for everything that keeps the keys from being those
+ * of the target.
+ */
+export const comparisonFindings = (
+  target: Target,
+  comparison: KeyComparison,
+  tensors: Tensors,
+): Finding[] => {
+  const { label } = target;
+  const { matched, missing, unexpected, nearest } = comparison;
+  const causes = likelyCauses(tensors, target, comparison);
+  const findings = causes.map(
+    ({ message, hint }): Finding => ({ level: 'note', rule: 'likely-cause', message, hint }),
+  );
   const error = (rule: string, message: string, hint: string): void => {
-    findings.push({ level: 'error', rule, message, hint });
+    findings.push({ level: 'error', rule, message, hint: causes[0]?.hint ?? hint });
   };
+  const count = (keys: readonly string[]): string => (keys.length === 1 ? '1 key' : `${keys.length} keys`);
   if (matched.length === 0) {
     error(
       'weights/nothing-matched',
-      `no key matches ${against}`,
+      `no key matches ${label}`,
       'check --strip-prefix, --rename and --state-dict',
     );
   }
   if (missing.length > 0) {
-    const text = quoted(missing, nearest);
+    // In another architecture a near name means nothing.
+    const isForeign = causes.some(({ kind }) => kind === 'architecture');
+    const text = listed(missing, isForeign ? undefined : nearest);
     error(
       'weights/missing-key',
-      `${missing.length} keys of ${against} are missing: ${text}`,
-      '--rename, --strip-prefix',
+      `${count(missing)} of ${label} missing: ${text}`,
+      '--rename FROM=TO, or --auto',
     );
   }
   if (unexpected.length > 0) {
-    const text = quoted(unexpected);
-    error(
-      'weights/unexpected-key',
-      `${unexpected.length} keys are unknown to ${against}: ${text}`,
-      '--drop GLOB',
-    );
+    const text = listed(unexpected);
+    error('weights/unexpected-key', `${count(unexpected)} unknown to ${label}: ${text}`, '--drop GLOB');
   }
-  for (const { key, expected, actual } of shapeMismatch.slice(0, 5)) {
-    error(
-      'weights/shape-mismatch',
-      `"${key}" is [${actual.join(', ')}], ${against} has [${expected.join(', ')}]`,
-      'the file belongs to another architecture',
-    );
-  }
-  return findings;
+  const shapes = shapeFinding(comparison, label, tensors);
+  return shapes === undefined ? findings : [...findings, shapes];
 };

@@ -227,7 +227,7 @@ export const remapFile = async (options: RemapJobOptions): Promise<Report<'remap
     if (auto !== undefined && against !== undefined) findings.push(...autoFindings(auto, against));
     const comparison = target?.compare(tensors);
     if (target !== undefined && comparison !== undefined)
-      findings.push(...comparisonFindings(comparison, target.label));
+      findings.push(...comparisonFindings(target, comparison, tensors));
     let written: RemapData['output'] = null;
     if (output !== undefined && !dryRun && !findings.some(({ level }) => level === 'error')) {
       const { findings: notes, ...rest } = await writeWeights(output, tensors, {
