@@ -3,12 +3,19 @@
  * Ratios travel between machines; absolute times do not.
  */
 import type { Benchmark, Row } from './benchmark.ts';
+import { checkpoints } from './checkpoints.ts';
 import { codec } from './codec.ts';
 import { convert } from './convert.ts';
 import { memory } from './memory.ts';
 import { startup } from './startup.ts';
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { startup, codec, convert, memory };
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  startup,
+  codec,
+  convert,
+  checkpoints,
+  memory,
+};
 
 const print = (rows: readonly Row[]): void => {
   const cells = rows.map((row) => [

@@ -86,3 +86,13 @@ export const withFolder = <T>(action: (folder: string) => T): T => {
     rmSync(folder, { recursive: true, force: true });
   }
 };
+
+/** The same for work that waits. */
+export const withFolderAsync = async <T>(action: (folder: string) => Promise<T>): Promise<T> => {
+  const folder = mkdtempSync(join(tmpdir(), 'ortho-bench-'));
+  try {
+    return await action(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};

@@ -8,7 +8,7 @@
 import { ConvertedSource } from './derived-source.ts';
 import { byteLengthOf, type DType } from './dtype.ts';
 import { OrthoError } from './errors.ts';
-import { bfloat16ToNumber, float16ToNumber, numberToFloat16 } from './half.ts';
+import { float16Values, numberToFloat16 } from './half.ts';
 import type { Tensor } from './tensor.ts';
 
 export const FLOAT_DTYPES = ['float16', 'bfloat16', 'float32', 'float64'] as const;
@@ -51,34 +51,61 @@ const singles = (bytes: Uint8Array): Float32Array =>
 const doubles = (bytes: Uint8Array): Float64Array =>
   new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
 
-const fromHalves = (bytes: Uint8Array, decode: (bits: number) => number): Float32Array => {
+const fromFloat16 = (bytes: Uint8Array): Float32Array => {
   const bits = halves(bytes);
+  const table = float16Values();
   const values = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) values[i] = decode(bits[i]!);
+  for (let i = 0; i < bits.length; i++) values[i] = table[bits[i]!]!;
   return values;
 };
 
+/** The upper halves of float32. */
+const fromBfloat16 = (bytes: Uint8Array): Float32Array => {
+  const bits = halves(bytes);
+  const words = new Int32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) words[i] = bits[i]! << 16;
+  return new Float32Array(words.buffer);
+};
+
 const DECODE: Record<FloatDType, (bytes: Uint8Array) => Float32Array | Float64Array> = {
-  float16: (bytes) => fromHalves(bytes, float16ToNumber),
-  bfloat16: (bytes) => fromHalves(bytes, bfloat16ToNumber),
+  float16: fromFloat16,
+  bfloat16: fromBfloat16,
   float32: singles,
   float64: doubles,
 };
 
-/** Writes 16-bit floats; gives how many finite values became infinite. `infinity` is the pattern of +∞. */
-const toHalves = (
-  values: Float32Array,
-  output: Uint8Array,
-  encode: (bits: number) => number,
-  infinity: number,
-): number => {
+const wordsOf = ({ buffer, byteOffset, length }: Float32Array): Int32Array =>
+  new Int32Array(buffer, byteOffset, length);
+
+/** Normal float16 numbers without a look at each case; gives how many finite values became infinite. */
+const toFloat16 = (values: Float32Array, output: Uint8Array): number => {
   const target = halves(output);
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const bits = wordsOf(values);
   let overflowed = 0;
   for (let i = 0; i < bits.length; i++) {
-    const half = encode(bits[i]!);
+    const word = bits[i]!;
+    const size = word & 0x7fffffff;
+    // From the least normal number up to what is rounded to infinity.
+    if (size >= 0x38800000 && size < 0x477ff000) {
+      target[i] = ((word >>> 16) & 0x8000) | ((size - 0x38000000 + 0xfff + ((size >>> 13) & 1)) >>> 13);
+      continue;
+    }
+    const half = float16FromFloat32Bits(word);
     target[i] = half;
-    if ((half & 0x7fff) === infinity && (bits[i]! & 0x7fffffff) !== 0x7f800000) overflowed++;
+    if ((half & 0x7fff) === 0x7c00 && size !== 0x7f800000) overflowed++;
+  }
+  return overflowed;
+};
+
+const toBfloat16 = (values: Float32Array, output: Uint8Array): number => {
+  const target = halves(output);
+  const bits = wordsOf(values);
+  let overflowed = 0;
+  for (let i = 0; i < bits.length; i++) {
+    const word = bits[i]!;
+    const half = bfloat16FromFloat32Bits(word);
+    target[i] = half;
+    if ((half & 0x7fff) === 0x7f80 && (word & 0x7fffffff) !== 0x7f800000) overflowed++;
   }
   return overflowed;
 };
@@ -108,14 +135,12 @@ const toFloat32 = (values: Float32Array | Float64Array, target: Float32Array): n
 /** Writes values as a float type; gives how many finite ones became infinite. */
 const ENCODE: Record<FloatDType, (values: Float32Array | Float64Array, output: Uint8Array) => number> = {
   float16: (values, output) =>
-    values instanceof Float64Array
-      ? doublesToFloat16(values, output)
-      : toHalves(values, output, float16FromFloat32Bits, 0x7c00),
+    values instanceof Float64Array ? doublesToFloat16(values, output) : toFloat16(values, output),
   // A double goes through float32, as in PyTorch.
   bfloat16: (values, output) => {
     const narrow = values instanceof Float64Array ? new Float32Array(values.length) : values;
     const lost = narrow === values ? 0 : toFloat32(values, narrow);
-    return lost + toHalves(narrow, output, bfloat16FromFloat32Bits, 0x7f80);
+    return lost + toBfloat16(narrow, output);
   },
   float32: (values, output) => toFloat32(values, singles(output)),
   float64: (values, output) => {

@@ -5,9 +5,26 @@
 import { gather, type StridedView } from './gather.ts';
 import { type ByteSource, checkRange } from './source.ts';
 
+/** Elements that are converted at once: few enough for the processor's cache. */
+const PIECE = 1 << 14;
+/** Of the widest element, a complex128. */
+const PIECE_BYTES = PIECE * 16;
+
+/** Memory of conversions that have ended; one conversion may read from another, so one buffer would not do. */
+const spare: Uint8Array[] = [];
+
+const borrow = (length: number): Uint8Array =>
+  length > PIECE_BYTES
+    ? new Uint8Array(length)
+    : (spare.pop() ?? new Uint8Array(PIECE_BYTES)).subarray(0, length);
+
+const giveBack = ({ buffer }: Uint8Array): void => {
+  if (buffer.byteLength === PIECE_BYTES) spare.push(new Uint8Array(buffer));
+};
+
 /**
  * Elements of `unit` bytes converted to elements of `outUnit` bytes, e.g. bytes swapped or float32 made float16.
- * `convert` gets whole elements: `input` is a private copy it may write to, `output` (zeroed) is to be filled.
+ * `convert` gets whole elements, aligned: `input` is a private copy it may write to, `output` is to be filled.
  */
 export class ConvertedSource implements ByteSource {
   readonly size: number;
@@ -35,18 +52,41 @@ export class ConvertedSource implements ByteSource {
 
   read(offset: number, length: number): Uint8Array {
     checkRange(this, offset, length);
-    const first = Math.floor(offset / this.#outUnit);
-    const last = Math.ceil((offset + length) / this.#outUnit);
-    const input = new Uint8Array((last - first) * this.#unit);
-    this.#base.readInto(input, first * this.#unit);
-    const output = new Uint8Array((last - first) * this.#outUnit);
-    this.#convert(input, output);
-    const start = offset - first * this.#outUnit;
-    return output.subarray(start, start + length);
+    const bytes = new Uint8Array(length);
+    this.#fill(bytes, offset);
+    return bytes;
   }
 
   readInto(target: Uint8Array, offset: number): void {
-    target.set(this.read(offset, target.length));
+    checkRange(this, offset, target.length);
+    this.#fill(target, offset);
+  }
+
+  #fill(target: Uint8Array, offset: number): void {
+    const unit = this.#outUnit;
+    for (let done = 0; done < target.length; ) {
+      const first = Math.floor((offset + done) / unit);
+      // An element that is cut in two is converted as a whole.
+      const skip = offset + done - first * unit;
+      const count = Math.min(PIECE, Math.ceil((skip + target.length - done) / unit));
+      const length = Math.min(count * unit - skip, target.length - done);
+      const part = target.subarray(done, done + length);
+      const isWhole = length === count * unit && part.byteOffset % Math.min(8, unit) === 0;
+      const output = isWhole ? part : borrow(count * unit);
+      this.#piece(first, count, output);
+      if (!isWhole) {
+        part.set(output.subarray(skip, skip + length));
+        giveBack(output);
+      }
+      done += length;
+    }
+  }
+
+  #piece(first: number, count: number, output: Uint8Array): void {
+    const input = borrow(count * this.#unit);
+    this.#base.readInto(input, first * this.#unit);
+    this.#convert(input, output);
+    giveBack(input);
   }
 }
 

@@ -16,11 +16,14 @@ const decodeFloat16 = (bits: number): number => {
 
 let float16Table: Float32Array | undefined;
 
-/** The value of a float16 bit pattern (0…65535). */
-export const float16ToNumber = (bits: number): number => {
+/** The values of all float16 bit patterns, by pattern. */
+export const float16Values = (): Float32Array => {
   float16Table ??= Float32Array.from({ length: 65536 }, (_, i) => decodeFloat16(i));
-  return float16Table[bits] as number;
+  return float16Table;
 };
+
+/** The value of a float16 bit pattern (0…65535). */
+export const float16ToNumber = (bits: number): number => float16Values()[bits] as number;
 
 /** The float16 bit pattern nearest to a number (from binary64, one rounding); overflow gives infinity. */
 export const numberToFloat16 = (value: number): number => {
