@@ -166,14 +166,16 @@ export class SessionHost {
 
 /** Limits and other members of a larger options object stay out of the request. */
 const onlySessionOptions = (options: SessionOptions): SessionOptions => {
-  const { level, threads, spinning, arena, parallel, disabledOptimizers, prepacking, deterministic, extra } =
-    options;
+  const { level, threads, spinning, arena, memPattern, parallel, interOpThreads } = options;
+  const { disabledOptimizers, prepacking, deterministic, extra } = options;
   return {
     ...(level !== undefined && { level }),
     ...(threads !== undefined && { threads }),
     ...(spinning !== undefined && { spinning }),
     ...(arena !== undefined && { arena }),
+    ...(memPattern !== undefined && { memPattern }),
     ...(parallel !== undefined && { parallel }),
+    ...(interOpThreads !== undefined && { interOpThreads }),
     ...(disabledOptimizers !== undefined && { disabledOptimizers }),
     ...(prepacking !== undefined && { prepacking }),
     ...(deterministic !== undefined && { deterministic }),

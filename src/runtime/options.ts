@@ -49,7 +49,9 @@ export interface OrtOptions {
   readonly graphOptimizationLevel: (typeof LEVELS)[number];
   readonly executionMode: 'parallel' | 'sequential';
   readonly intraOpNumThreads?: number;
+  readonly interOpNumThreads?: number;
   readonly enableCpuMemArena?: boolean;
+  readonly enableMemPattern?: boolean;
   readonly optimizedModelFilePath?: string;
   readonly extra: Record<string, string>;
 }
@@ -84,8 +86,10 @@ export const toOrtOptions = (options: SessionOptions, optimizedModelFilePath?: s
   if (!SPINNING.includes(spinning)) {
     refuse(`unknown spinning mode "${spinning}"`, `one of ${SPINNING.join(', ')}`);
   }
-  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
-    refuse(`${threads} threads asked for`, 'a whole number from 1 to 1024');
+  for (const count of [threads, options.interOpThreads]) {
+    if (count !== undefined && !(Number.isInteger(count) && count >= 1 && count <= 1024)) {
+      refuse(`${count} threads asked for`, 'a whole number from 1 to 1024');
+    }
   }
   const badName = disabledOptimizers.find((name) => !/^\w+$/.test(name));
   if (badName !== undefined) refuse(`"${badName}" is not the name of an optimizer of ONNX Runtime`);
@@ -102,7 +106,9 @@ export const toOrtOptions = (options: SessionOptions, optimizedModelFilePath?: s
     graphOptimizationLevel: level,
     executionMode: options.parallel === true ? 'parallel' : 'sequential',
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(options.interOpThreads === undefined ? {} : { interOpNumThreads: options.interOpThreads }),
     ...(options.arena === undefined ? {} : { enableCpuMemArena: options.arena }),
+    ...(options.memPattern === undefined ? {} : { enableMemPattern: options.memPattern }),
     ...(optimizedModelFilePath === undefined ? {} : { optimizedModelFilePath }),
     extra: entries,
   };

@@ -40,8 +40,12 @@ export interface SessionOptions {
   readonly spinning?: Spinning;
   /** False gives memory back after each run instead of keeping an arena. */
   readonly arena?: boolean;
+  /** False plans memory anew in each run; matters only where shapes stay the same. */
+  readonly memPattern?: boolean;
   /** Run independent branches at the same time (slower for most models). */
   readonly parallel?: boolean;
+  /** Branches that run at the same time, where `parallel`; default: one for each core, the runtime's choice. */
+  readonly interOpThreads?: number;
   /** Rewrites of the runtime to leave out, by its own names, e.g. `NchwcTransformer`. */
   readonly disabledOptimizers?: readonly string[];
   /** False keeps weights as they are in the file: faster to load, often slower to run, other last bits. */
