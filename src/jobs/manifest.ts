@@ -5,10 +5,9 @@
  * on the processor: their bytes are compared where processor and runtime are the recorded ones; elsewhere the proof of
  * quality that every build makes stands for them.
  */
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import * as z from 'zod';
+import { describeProcessor } from '../bench/fingerprint.ts';
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import { VERSION } from '../core/version.ts';
@@ -36,23 +35,6 @@ const manifestSchema = z.object({
   ),
 });
 type Manifest = z.infer<typeof manifestSchema>;
-
-/**
- * The kind of processor: its name and, where the system tells them, its model numbers and a digest of its features. The
- * name alone does not tell which kernels the runtime chooses.
- */
-const describeProcessor = (): string => {
-  const name = cpus()[0]?.model.trim() ?? 'unknown';
-  let text: string;
-  try {
-    text = readFileSync('/proc/cpuinfo', 'utf8');
-  } catch {
-    return name;
-  }
-  const field = (key: string): string => new RegExp(`^${key}\\s*: (.*)$`, 'm').exec(text)?.[1] ?? '?';
-  const features = createHash('sha256').update(field('flags')).digest('hex').slice(0, 8);
-  return `${name}, family ${field('cpu family')}, model ${field('model')}, stepping ${field('stepping')}, features ${features}`;
-};
 
 const describeBuilder = async (): Promise<Manifest['built']> => {
   const host = new SessionHost();
