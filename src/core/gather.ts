@@ -20,6 +20,8 @@ export interface StridedView {
 }
 
 const WINDOW = 1 << 20;
+/** Rows and columns of the squares in which matrices are transposed: a side is a line of the processor's cache. */
+const TILE = 16;
 const GAP = 8 << 10;
 
 /** One axis of a box: how many indices, and how far apart they lie in the source and in the output. */
@@ -182,6 +184,52 @@ class Gatherer {
     }
   }
 
+  /**
+   * Rows that follow one another in the source and are columns of the output: square by square, so that a line of the
+   * cache is filled while it is there.
+   */
+  #transpose(from: number, to: number, rows: Axis, run: Axis): void {
+    const span = (run.extent - 1) * run.from + 1;
+    const inWindow = Math.max(1, Math.floor(WINDOW / this.#unit / rows.from));
+    for (let done = 0; done < rows.extent; done += inWindow) {
+      const extent = Math.min(inWindow, rows.extent - done);
+      const first = from + done * rows.from;
+      const end = first + (extent - 1) * rows.from + span;
+      this.#stage(first, end, end);
+      const start = to + done * rows.to;
+      for (let row = 0; row < extent; row += TILE) {
+        const height = Math.min(TILE, extent - row);
+        for (let column = 0; column < run.extent; column += TILE) {
+          const width = Math.min(TILE, run.extent - column);
+          this.#tile(
+            first - this.#low + row * rows.from + column * run.from,
+            start + row * rows.to + column * run.to,
+            { ...rows, extent: height },
+            { ...run, extent: width },
+          );
+        }
+      }
+    }
+  }
+
+  /** `from` counts from the first staged element. */
+  #tile(from: number, to: number, rows: Axis, run: Axis): void {
+    const per = this.#perElement;
+    const staged = this.#staged;
+    const target = this.#target;
+    const [step, stride] = [rows.from * per, rows.to * per];
+    for (let column = 0; column < run.extent; column++) {
+      let source = (from + column * run.from) * per;
+      let at = (to + column * run.to) * per;
+      for (let row = 0; row < rows.extent; row++) {
+        target[at] = staged[source]!;
+        for (let word = 1; word < per; word++) target[at + word] = staged[source + word]!;
+        source += step;
+        at += stride;
+      }
+    }
+  }
+
   box({ axes, from, to }: Box): void {
     const run = axes.at(-1) ?? { extent: 1, from: 1, to: 1 };
     const rows = axes.at(-2) ?? { extent: 1, from: 0, to: 0 };
@@ -189,12 +237,19 @@ class Gatherer {
     const span = (run.extent - 1) * run.from + 1;
     // Rows that lie close together share a window.
     const isClose = (rows.from - span) * this.#unit <= GAP;
+    const isTransposed =
+      isClose &&
+      rows.extent > 1 &&
+      Math.abs(rows.to) < Math.abs(run.to) &&
+      rows.from >= span &&
+      rows.from * this.#unit * TILE <= WINDOW;
     const index: number[] = new Array(outer.length).fill(0);
     let source = from;
     let target = to;
     for (let more = true; more; ) {
       const end = source + (rows.extent - 1) * rows.from + span;
-      for (let row = 0; row < rows.extent; row++) {
+      if (isTransposed) this.#transpose(source, target, rows, run);
+      for (let row = 0; row < rows.extent && !isTransposed; row++) {
         const first = source + row * rows.from;
         this.#run(first, target + row * rows.to, run, isClose ? end : first + span);
       }

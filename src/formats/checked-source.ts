@@ -3,7 +3,7 @@
  * does, a wrong checksum is reported once, at no second reading. Reads in another order are not checked.
  */
 import { crc32 } from '../core/crc32.ts';
-import type { ByteSource } from '../core/source.ts';
+import { type ByteSource, chunksOf } from '../core/source.ts';
 
 export class CheckedSource implements ByteSource {
   readonly size: number;
@@ -12,7 +12,7 @@ export class CheckedSource implements ByteSource {
   readonly #onWrong: () => void;
   #sum = 0;
   #next = 0;
-  #isJudged = false;
+  #isRight: boolean | undefined;
 
   constructor(base: ByteSource, expected: number, onWrong: () => void) {
     this.#base = base;
@@ -26,7 +26,7 @@ export class CheckedSource implements ByteSource {
   }
 
   #follow(bytes: Uint8Array, offset: number): void {
-    if (this.#isJudged || bytes.length === 0) return;
+    if (this.#isRight !== undefined || bytes.length === 0) return;
     if (offset === 0) {
       this.#sum = 0;
       this.#next = 0;
@@ -35,8 +35,17 @@ export class CheckedSource implements ByteSource {
     this.#sum = crc32(bytes, this.#sum);
     this.#next += bytes.length;
     if (this.#next < this.size) return;
-    this.#isJudged = true;
-    if (this.#sum !== this.#expected) this.#onWrong();
+    this.#isRight = this.#sum === this.#expected;
+    if (!this.#isRight) this.#onWrong();
+  }
+
+  /** The verdict; reads everything unless that has happened. */
+  isRight(): boolean {
+    if (this.#isRight === undefined) {
+      for (const _ of chunksOf(this));
+    }
+    // What is empty was never followed.
+    return this.#isRight ?? this.#expected === 0;
   }
 
   read(offset: number, length: number): Uint8Array {

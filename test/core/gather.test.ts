@@ -74,6 +74,29 @@ describe('gather', () => {
       ),
     );
   });
+  it.each([1, 2, 3, 4, 8, 16])('transposes what is no multiple of a tile, elements of %d bytes', (unit) => {
+    const [rows, columns, planes] = [37, 50, 2];
+    const bytes = Uint8Array.from({ length: rows * columns * planes * unit }, (_, i) => (i * 131) >> 3);
+    const plane = rows * columns;
+    for (const strides of [
+      [plane, 1, columns],
+      [1, columns, plane],
+      [plane, -1, columns],
+    ]) {
+      const dims = strides[0] === 1 ? [columns, rows, planes] : [planes, columns, rows];
+      const start = strides.includes(-1) ? columns - 1 : 0;
+      const one: StridedView = { base: new BytesSource(bytes), unit, dims, strides, start };
+      const whole = expected(one);
+      for (const [first, count] of [
+        [0, plane * planes],
+        [rows + 5, 3 * rows * 20],
+      ] as const) {
+        const output = new Uint8Array(count * unit);
+        gather(one, first, output);
+        expect(Buffer.compare(output, whole.subarray(first * unit, (first + count) * unit))).toBe(0);
+      }
+    }
+  });
   it('keeps the bits of every NaN', () => {
     const bits = Uint32Array.of(0x7ff00001, 0xfff7ffff, 0x00000001, 0x7ff80000, 0xdeadbeef, 0xffffffff, 1, 2);
     const base = new BytesSource(new Uint8Array(bits.buffer));
