@@ -256,37 +256,46 @@ export const tensorStatistics = (
   return summary.finish(count);
 };
 
-class Bars implements Histogram {
-  readonly counts: number[];
-  below = 0;
-  above = 0;
-  nonFinite = 0;
+class Bars {
+  readonly #counts: Float64Array;
   readonly #min: number;
   readonly #max: number;
-  readonly #last: number;
-  readonly #start: number;
-  readonly #range: number;
+  #below = 0;
+  #above = 0;
+  #nonFinite = 0;
 
   constructor(bins: number, min: number, max: number) {
-    this.counts = new Array(bins).fill(0);
+    this.#counts = new Float64Array(bins);
     this.#min = min;
     this.#max = max;
-    this.#last = bins - 1;
-    // Halved, because the range of two doubles need not be a double.
-    this.#start = min / 2;
-    this.#range = max > min ? max / 2 - min / 2 : Number.POSITIVE_INFINITY;
   }
 
-  add(value: number, times: number): void {
-    if (value >= this.#min && value <= this.#max) {
-      const bin = Math.min(
-        this.#last,
-        Math.floor(((value / 2 - this.#start) / this.#range) * this.counts.length),
-      );
-      this.counts[bin] = this.counts[bin]! + times;
-    } else if (!Number.isFinite(value)) this.nonFinite += times;
-    else if (value < this.#min) this.below += times;
-    else this.above += times;
+  /** Takes in values, each as often as `times` says (once, when left out). */
+  add(values: Float64Array, times?: Int32Array): void {
+    const counts = this.#counts;
+    const [min, max, bins] = [this.#min, this.#max, counts.length];
+    // Halved, because the range of two doubles need not be a double.
+    const start = min / 2;
+    const range = max > min ? max / 2 - start : Number.POSITIVE_INFINITY;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      const weight = times === undefined ? 1 : times[i]!;
+      if (value >= min && value <= max) {
+        const bin = (((value / 2 - start) / range) * bins) | 0;
+        counts[bin < bins ? bin : bins - 1]! += weight;
+      } else if (!Number.isFinite(value)) this.#nonFinite += weight;
+      else if (value < min) this.#below += weight;
+      else this.#above += weight;
+    }
+  }
+
+  finish(): Histogram {
+    return {
+      counts: [...this.#counts],
+      below: this.#below,
+      above: this.#above,
+      nonFinite: this.#nonFinite,
+    };
   }
 }
 
@@ -308,14 +317,7 @@ export const histogram = (
   }
   const bars = new Bars(bins, min, max);
   const patterns = countPatterns(dtype, data, count);
-  if (patterns !== undefined) {
-    const { values, counts } = patterns;
-    for (let i = 0; i < counts.length; i++) if (counts[i]! > 0) bars.add(values[i]!, counts[i]!);
-  } else {
-    for (const values of elementBatches(dtype, data, count)) {
-      for (let i = 0; i < values.length; i++) bars.add(values[i]!, 1);
-    }
-  }
-  const { counts, below, above, nonFinite } = bars;
-  return { counts, below, above, nonFinite };
+  if (patterns !== undefined) bars.add(patterns.values, patterns.counts);
+  else for (const values of elementBatches(dtype, data, count)) bars.add(values);
+  return bars.finish();
 };
