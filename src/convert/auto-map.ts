@@ -12,6 +12,7 @@ import { type DType, dtypeInfo } from '../core/dtype.ts';
 import { type Owners, splitByAliases } from './auto-map/alias-evidence.ts';
 import { Alignment } from './auto-map/alignment.ts';
 import { ambiguousGroups } from './auto-map/ambiguity.ts';
+import { carriedNames } from './auto-map/carry.ts';
 import { pairByEqualNames } from './auto-map/equal-names.ts';
 import { splitByNames } from './auto-map/name-evidence.ts';
 import { orderOpinion, splitByOrder } from './auto-map/order-evidence.ts';
@@ -45,6 +46,8 @@ export interface AutoEvidence {
 export interface AutoMap {
   /** New name by key of the source, in the order of the source. */
   readonly pairs: ReadonlyMap<string, string>;
+  /** New names of keys without a partner whose neighbours all moved to another prefix; no names of the target. */
+  readonly carried: ReadonlyMap<string, string>;
   /** 0 to 1: 2·pairs over the keys of both sides (target keys that are not needed and got no partner not counted). */
   readonly score: number;
   readonly evidence: AutoEvidence;
@@ -160,12 +163,14 @@ const attempt = (allSource: readonly AutoKey[], allTarget: readonly AutoKey[]): 
     ({ name, isNeeded }) => isNeeded && !used.has(name) && !openTarget.has(name),
   );
   const counted = allTarget.filter(({ name, isNeeded }) => isNeeded || used.has(name)).length;
+  const unmatchedSource = restSource.map(({ name }) => name);
   return {
     pairs,
+    carried: carriedNames(pairs, unmatchedSource, new Set(allTarget.map(({ name }) => name))),
     score: (2 * pairs.size) / Math.max(1, allSource.length + counted),
     evidence: tally.counts,
     ambiguous,
-    unmatchedSource: restSource.map(({ name }) => name),
+    unmatchedSource,
     unmatchedTarget: restTarget.map(({ name }) => name),
     hints: transposedHints(restSource, restTarget),
   };

@@ -7,11 +7,13 @@ import type { WeightTensor } from '../formats/state-dict.ts';
 import { autoMap } from './auto-map.ts';
 import type { ExpectedKey, KeyComparison } from './compare-keys.ts';
 import { findHidingPrefix, rankArchitectures } from './detect.ts';
-import { PRESET_NAMES } from './presets/index.ts';
+import { type PresetName, presets } from './presets/index.ts';
 import { type RemapOptions, remap } from './remap.ts';
 
 export interface LikelyCause {
-  readonly kind: 'architecture' | 'options' | 'naming' | 'auto';
+  readonly kind: 'architecture' | 'options' | 'counters' | 'auto';
+  /** 0 to 1: how much of the keys fits when the hint is followed. */
+  readonly fit: number;
   readonly message: string;
   readonly hint: string;
 }
@@ -36,6 +38,11 @@ const MAX_PREFIXES = 4;
 const MAX_STEPS = 3;
 /** From this share of keys on an architecture counts as recognised, or another map as a help. */
 const RECOGNISED = 0.7;
+/** From this share on nothing more is looked for. */
+const EXPLAINED = 0.9;
+
+/** Presets that do more than take one prefix off. */
+const PRESETS: readonly PresetName[] = ['torch-compile', 'ddp+compile', 'weight-norm', 'tf-conv'];
 
 const problemsOf = ({ missing, unexpected, shapeMismatch }: KeyComparison): number =>
   missing.length + unexpected.length + shapeMismatch.length;
@@ -57,12 +64,17 @@ const cuts = (key: string): (readonly [string, string])[] => {
 const prefixOptions = ({ missing, unexpected }: KeyComparison): Options[] => {
   const wanted = new Map<string, string[]>();
   for (const key of missing) {
-    for (const [before, rest] of cuts(key)) wanted.set(rest, [...(wanted.get(rest) ?? []), before]);
+    for (const [before, rest] of cuts(key)) {
+      const befores = wanted.get(rest) ?? [];
+      wanted.set(rest, befores);
+      // What many keys end with says nothing.
+      if (befores.length < MAX_PREFIXES) befores.push(before);
+    }
   }
   const votes = new Map<string, { from: string; to: string; count: number }>();
   for (const key of unexpected) {
     for (const [from, rest] of cuts(key)) {
-      for (const to of (wanted.get(rest) ?? []).slice(0, MAX_PREFIXES)) {
+      for (const to of wanted.get(rest) ?? []) {
         const name = JSON.stringify([from, to]);
         const vote = votes.get(name) ?? { from, to, count: 0 };
         votes.set(name, vote);
@@ -115,10 +127,18 @@ interface Attempt {
 /** Options that bring the keys nearer to the target, added one by one while that helps. */
 const bestOptions = (tensors: Tensors, target: CauseTarget, first: KeyComparison): Attempt | undefined => {
   let best: Attempt = { options: {}, comparison: first };
+  // Without torch.compile the second preset takes a prefix off, no more.
+  const isCompiled = presets['torch-compile'].rules(tensors).length > 0;
+  const useful = PRESETS.filter((name) =>
+    name === 'ddp+compile' ? isCompiled : presets[name].rules(tensors).length > 0,
+  );
   for (let step = 0; step < MAX_STEPS && problemsOf(best.comparison) > 0; step++) {
     const { options: before, comparison: last } = best;
-    const presets = PRESET_NAMES.map((name): Options => ({ presets: [name] }));
-    for (const more of [...prefixOptions(last), ...presets]) {
+    // Several renames are better left to --auto.
+    const prefixes = prefixOptions(last).filter(
+      ({ rename = [] }) => rename.length + (before.rename?.length ?? 0) <= 1,
+    );
+    for (const more of [...useful.map((name): Options => ({ presets: [name] })), ...prefixes]) {
       const options = combined(before, more);
       const comparison = tryOptions(tensors, target, options);
       if (comparison !== undefined && fitOf(comparison) > fitOf(best.comparison))
@@ -157,6 +177,7 @@ const architectureCause = (tensors: Tensors, target: CauseTarget, fit: number): 
     const { name } = best.architecture;
     return {
       kind: 'architecture',
+      fit: best.score,
       message: `the file belongs to another architecture: ${name} explains ${percent(best.score)} of its keys, ${target.label} ${percent(reached)}`,
       hint: `--against ${name}`,
     };
@@ -167,31 +188,21 @@ const architectureCause = (tensors: Tensors, target: CauseTarget, fit: number): 
   if (target.isArchitecture && name === target.label) return undefined;
   return {
     kind: 'architecture',
+    fit: hidden.candidate.score,
     message: `below "${hidden.prefix}" the file has another architecture: ${name} explains ${percent(hidden.candidate.score)} of its keys, ${target.label} ${percent(reached)}`,
     hint: `--strip-prefix ${shellWord(hidden.prefix)} --against ${name}`,
   };
 };
 
-/** Older ways to write a batch norm. */
-const namingCause = ({ missing, unexpected, shapeMismatch }: KeyComparison): LikelyCause | undefined => {
+/** Files written before PyTorch 0.4.1. */
+const counterCause = ({ missing, unexpected, shapeMismatch }: KeyComparison): LikelyCause | undefined => {
   const areCounters = missing.length > 0 && missing.every((key) => key.endsWith('num_batches_tracked'));
-  if (areCounters && unexpected.length + shapeMismatch.length === 0) {
-    return {
-      kind: 'naming',
-      message: `only the ${missing.length} counters of batch norms (num_batches_tracked) are missing, which PyTorch writes since 0.4.1 and inference does not need`,
-      hint: 'load it with strict=False, or compare with an architecture (--against NAME), where counters may be missing',
-    };
-  }
-  const wanted = new Set(missing);
-  const old = unexpected.filter(
-    (key) =>
-      wanted.has(key.replace(/(^|\.)gamma$/, '$1weight')) || wanted.has(key.replace(/(^|\.)beta$/, '$1bias')),
-  );
-  if (old.length === 0) return undefined;
+  if (!areCounters || unexpected.length + shapeMismatch.length > 0) return undefined;
   return {
-    kind: 'naming',
-    message: `${old.length} keys are called gamma and beta where weight and bias are expected, as in files that come from TensorFlow`,
-    hint: '--auto, or a mapping file that renames them',
+    kind: 'counters',
+    fit: 1,
+    message: `only the ${missing.length} counters of batch norms (num_batches_tracked) are missing, which PyTorch writes since 0.4.1 and inference does not need`,
+    hint: 'load it with strict=False, or compare with an architecture (--against NAME), where counters may be missing',
   };
 };
 
@@ -206,6 +217,7 @@ const autoCause = (
   const rest = open === 0 ? '' : `; ${open} more could be exchanged for each other`;
   return {
     kind: 'auto',
+    fit: map.score,
     message: `by shapes, names and order, ${map.pairs.size} of ${tensors.size} keys correspond to keys of ${label}${rest}`,
     hint: '--auto gives them those names',
   };
@@ -218,21 +230,21 @@ export const likelyCauses = (
   comparison: KeyComparison,
 ): LikelyCause[] => {
   if (problemsOf(comparison) === 0) return [];
-  const fit = fitOf(comparison);
-  const naming = namingCause(comparison);
+  const before = fitOf(comparison);
   const best = bestOptions(tensors, target, comparison);
-  const causes: LikelyCause[] = [];
-  if (best !== undefined) {
-    const options = spelled(best.options);
-    causes.push({ kind: 'options', message: `with ${options} ${outcome(best.comparison)}`, hint: options });
-  }
-  const reached = best === undefined ? fit : fitOf(best.comparison);
-  if (naming !== undefined && reached < 1) causes.push(naming);
-  const architecture = reached < 1 ? architectureCause(tensors, target, reached) : undefined;
-  if (architecture !== undefined) causes.unshift(architecture);
-  const isUnexplained = naming === undefined && architecture === undefined && reached < 1;
-  const auto =
-    isUnexplained && comparison.missing.length > 0 ? autoCause(tensors, target, reached) : undefined;
-  if (auto !== undefined) causes.push(auto);
-  return causes;
+  const fit = best === undefined ? before : fitOf(best.comparison);
+  const counters = fit < 1 ? counterCause(comparison) : undefined;
+  const architecture = fit < 1 ? architectureCause(tensors, target, fit) : undefined;
+  const isExplained = counters !== undefined || architecture !== undefined || fit >= EXPLAINED;
+  const auto = isExplained || comparison.missing.length === 0 ? undefined : autoCause(tensors, target, fit);
+  const hint = best === undefined ? '' : spelled(best.options);
+  const options: LikelyCause | undefined = best && {
+    kind: 'options',
+    fit,
+    message: `with ${hint} ${outcome(best.comparison)}`,
+    hint,
+  };
+  return [architecture, options, counters, auto]
+    .filter((cause) => cause !== undefined)
+    .sort((a, b) => b.fit - a.fit);
 };

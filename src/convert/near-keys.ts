@@ -4,7 +4,7 @@
  *
  * Nearness: 2 · (words in common) / (words of both), plus 1/4 for an equal shape; 1/2 is the least.
  */
-import { plainWords, wordsOf } from './auto-map/key-words.ts';
+import { plainKey } from './auto-map/key-words.ts';
 
 export interface ShapedKey {
   readonly name: string;
@@ -19,9 +19,6 @@ const SHAPE_BONUS = 0.25;
 interface Candidate extends ShapedKey {
   readonly words: readonly string[];
 }
-
-const wordsOfKey = (name: string): string[] =>
-  name.split(/[./]/).flatMap((segment) => plainWords(wordsOf(segment)));
 
 const commonWords = (a: readonly string[], b: readonly string[]): number => {
   const left = new Map<string, number>();
@@ -38,7 +35,7 @@ export const nearestKeys = (
   wanted: readonly ShapedKey[],
   candidates: readonly ShapedKey[],
 ): Map<string, string> => {
-  const all = candidates.map(({ name, shape }): Candidate => ({ name, shape, words: wordsOfKey(name) }));
+  const all = candidates.map(({ name, shape }): Candidate => ({ name, shape, words: plainKey(name) }));
   const byWord = new Map<string, Candidate[]>();
   for (const candidate of all) {
     for (const word of new Set(candidate.words)) {
@@ -49,7 +46,7 @@ export const nearestKeys = (
   }
   const nearest = new Map<string, string>();
   for (const { name, shape } of wanted) {
-    const words = wordsOfKey(name);
+    const words = plainKey(name);
     const lists = [...new Set(words)].map((word) => byWord.get(word) ?? []);
     const looked = new Set(lists.flatMap((list) => (list.length <= MAX_PER_WORD ? list : [])));
     if (looked.size === 0) {

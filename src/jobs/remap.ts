@@ -177,7 +177,7 @@ const outcomeOf = (
   transformed: result.transformed,
 });
 
-const autoData = ({ pairs: _pairs, ...rest }: AutoMap): RemapData['auto'] => rest;
+const autoData = ({ pairs: _pairs, carried: _carried, ...rest }: AutoMap): RemapData['auto'] => rest;
 
 /**
  * Remaps `source` into `output`. With `against`, a mismatch makes the report not ok and nothing is written.
@@ -207,7 +207,7 @@ export const remapFile = async (options: RemapJobOptions): Promise<Report<'remap
     let auto: AutoMap | undefined;
     const matchKeys: RemapOptions['matchKeys'] = (tensors) => {
       auto = autoMap(tensors, target?.expected ?? []);
-      return auto.ambiguous.length > 0 ? new Map() : auto.pairs;
+      return auto.ambiguous.length > 0 ? new Map() : new Map([...auto.pairs, ...auto.carried]);
     };
     const mapped = remap(dict, {
       ...options,

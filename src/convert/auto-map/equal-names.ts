@@ -5,7 +5,7 @@
  */
 import type { Owners } from './alias-evidence.ts';
 import type { Alignment } from './alignment.ts';
-import { plainWords, wordsOf } from './key-words.ts';
+import { plainKey } from './key-words.ts';
 
 interface Partners {
   /** For each key of the source, the key of the target; −1 for none. */
@@ -15,7 +15,7 @@ interface Partners {
   byAlias(owners: Owners | undefined): number;
 }
 
-const plain = (name: string): string => plainWords(wordsOf(name)).join('.');
+const plain = (name: string): string => plainKey(name).join('.');
 
 /** The prefixes in which all certain pairs differ; undefined when they differ in something else. */
 const prefixesOf = (pairs: readonly (readonly [string, string])[]): readonly [string, string] | undefined => {

@@ -16,13 +16,19 @@ export const segmenterFor = (keys: readonly string[]): ((key: string) => string[
 
 export const isNumber = (word: string): boolean => /^\d{1,9}$/.test(word);
 
+/** A word in lower case, a number without leading zeros. */
+const plainWord = (word: string): string => (isNumber(word) ? String(Number(word)) : word.toLowerCase());
+
+/** The words of a key, whatever its separators and capitals: `Fc_01.runningMean` is fc, 1, running, mean. */
+export const plainKey = (key: string): string[] => wordsOf(key).map(plainWord);
+
 /** Words in lower case, neighbours joined, numbers without leading zeros: what is left when style is taken away. */
 export const plainWords = (words: readonly string[]): string[] => {
   const plain: string[] = [];
   let isJoined = false;
   for (const word of words) {
     const isDigits = isNumber(word);
-    const text = isDigits ? String(Number(word)) : word.toLowerCase();
+    const text = plainWord(word);
     if (isJoined && !isDigits) plain[plain.length - 1] += text;
     else plain.push(text);
     isJoined = !isDigits;

@@ -144,6 +144,10 @@ const matchEnds = (
   const lengths = [...from, ...to].map(({ length }) => length).sort((a, b) => a - b);
   const shortest = lengths[0] ?? 0;
   if (shortest === 0 || shortest === lengths.at(-1)) return undefined;
+  // One level more or none: different words before the ends mean that the ends are not all there is to say.
+  const heads = (labels: readonly Words[]): Set<string> =>
+    new Set(stems(labels.map((words) => words.slice(0, -shortest).join(' ')).filter((head) => head !== '')));
+  if (heads(from).size > 1 || heads(to).size > 1) return undefined;
   const ends = (labels: readonly Words[]): Words[] => labels.map((words) => words.slice(-shortest));
   const isDistinct = (labels: readonly Words[]): boolean =>
     new Set(labels.map((words) => words.join(' '))).size === labels.length;
