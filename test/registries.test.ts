@@ -25,7 +25,7 @@ const BY_DECLARATION = new Map([
   ['src/report/layouts/index.ts', /^export const \w+: Layout</m],
   ['tools/index.ts', /^export const tool = defineTool\(/m],
 ]);
-const PARTS_OF_REPORTS = ['common.ts', 'envelope.ts'];
+const PARTS_OF_REPORTS = ['common.ts', 'envelope.ts', 'bench-load.ts', 'bench-profile.ts'];
 
 type Fields = Readonly<Record<string, unknown>>;
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;

@@ -4,7 +4,8 @@
  * It reads requests from its socket with blocking reads (nothing else needs its event loop) and ends when the socket
  * does. A hung native call cannot see that, so a second thread watches the parent and kills this process from inside.
  */
-import { readSync, rmSync, statSync, writeSync } from 'node:fs';
+import { readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { OrthoError } from '../core/errors.ts';
@@ -98,7 +99,7 @@ const save = async (request: Request & { op: 'save' }): Promise<Reply<'save'>> =
   const existed = sizeOf(output) >= 0;
   const started = performance.now();
   try {
-    const session = await openInProcess(input, options, output);
+    const session = await openInProcess(input, options, { optimized: output });
     const ms = performance.now() - started;
     await session.close();
     if (sizeOf(output) <= 0) {
@@ -112,6 +113,40 @@ const save = async (request: Request & { op: 'save' }): Promise<Reply<'save'>> =
     if (!existed) rmSync(output, { force: true });
     throw error;
   }
+};
+
+const PROFILE_NAME = 'profile';
+
+/** Runs a model under the profiler, in a session of its own: a profile begins with its session. */
+const profile = async (
+  request: Request & { op: 'profile' },
+  buffers: readonly Uint8Array[],
+): Promise<Reply<'profile'>> => {
+  const { path, options, folder, optimized, leastRuns, mostRuns, maxMs } = request;
+  const session = await openInProcess(path, options, {
+    profilePrefix: join(folder, PROFILE_NAME),
+    ...(optimized === undefined ? {} : { optimized }),
+  });
+  let runs = 0;
+  try {
+    const runOnce = session.prepare(unpackTensors(request.feeds, buffers));
+    const started = performance.now();
+    while (runs < mostRuns && (runs < leastRuns || performance.now() - started < maxMs)) {
+      await runOnce();
+      runs++;
+    }
+    session.endProfiling();
+  } finally {
+    await session.close();
+  }
+  // The runtime adds the time to the name, and says nothing when it cannot write.
+  const name = readdirSync(folder).find((one) => one.startsWith(PROFILE_NAME));
+  if (name === undefined) {
+    throw new OrthoError('output/unwritable', `${folder}: ONNX Runtime wrote no profile`, {
+      at: { file: folder },
+    });
+  }
+  return reply<'profile'>({ file: join(folder, name), runs });
 };
 
 const answer = async (request: Request, buffers: readonly Uint8Array[]): Promise<Reply<Request['op']>> => {
@@ -140,6 +175,8 @@ const answer = async (request: Request, buffers: readonly Uint8Array[]): Promise
     }
     case 'save':
       return save(request);
+    case 'profile':
+      return profile(request, buffers);
   }
 };
 

@@ -8,7 +8,7 @@ import { resolve } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { ModelProcess } from './model-process.ts';
-import { packTensors, unpackTensors, type VisitOrder } from './protocol.ts';
+import { type ProfileOrder, packTensors, unpackTensors, type VisitOrder } from './protocol.ts';
 import type { ProcessLimits, Session, SessionOptions, TensorSpec } from './session.ts';
 
 /** A session in a {@link SessionHost}. */
@@ -133,6 +133,29 @@ export class SessionHost {
     } as const;
     const doing = { path: request.input, verb: 'optimising' };
     return (await this.#process.ask(request, [], doing)).header;
+  }
+
+  /**
+   * Runs a model under the runtime's profiler, in a session that lives only for this.
+   * @returns the file of the profile (Chrome trace events), and how often the model ran.
+   */
+  async profile(
+    modelPath: string,
+    feeds: ReadonlyMap<string, Tensor>,
+    order: ProfileOrder,
+    options: SessionOptions = {},
+  ): Promise<{ readonly file: string; readonly runs: number }> {
+    const path = resolve(modelPath);
+    const { headers, buffers } = packTensors(feeds);
+    const request = {
+      op: 'profile',
+      path,
+      options: onlySessionOptions(options),
+      feeds: headers,
+      ...order,
+    } as const;
+    const doing = { path, verb: 'profiling', extraMs: order.maxMs };
+    return (await this.#process.ask(request, buffers, doing)).header;
   }
 
   /** Ends the process and every session in it. */

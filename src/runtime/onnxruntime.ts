@@ -9,7 +9,7 @@ import { OrthoError } from '../core/errors.ts';
 import { nearestNames } from '../core/nearest.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { classifyFailure } from './failures.ts';
-import { toOrtOptions } from './options.ts';
+import { type OrtFiles, toOrtOptions } from './options.ts';
 import { dtypeOfOrt, fromOrtTensor, type OrtTensorClass, toOrtTensor } from './ort-tensors.ts';
 import type { Session, SessionOptions, TensorSpec } from './session.ts';
 
@@ -116,6 +116,11 @@ export class OnnxRuntimeSession implements Session {
     });
   }
 
+  /** Writes the profile of a session that was opened with a `profilePrefix`; later runs are not in it. */
+  endProfiling(): void {
+    this.#session.endProfiling();
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -125,20 +130,20 @@ export class OnnxRuntimeSession implements Session {
 
 /**
  * Loads a model from a file into this process.
- * @param optimizedModelFilePath where the runtime should also save what it made of the model.
+ * @param files what the runtime should also write.
  */
 export const openInProcess = async (
   path: string,
   options: SessionOptions,
-  optimizedModelFilePath?: string,
+  files: OrtFiles = {},
 ): Promise<OnnxRuntimeSession> => {
-  const native = toOrtOptions(options, optimizedModelFilePath);
+  const native = toOrtOptions(options, files);
   const { InferenceSession, Tensor } = await loadOnnxRuntime();
   let session: InferenceSession;
   try {
     session = await InferenceSession.create(path, native);
   } catch (cause) {
-    throw classifyFailure(cause, path, optimizedModelFilePath === undefined ? 'load' : 'load or save');
+    throw classifyFailure(cause, path, files.optimized === undefined ? 'load' : 'load or save');
   }
   return new OnnxRuntimeSession(path, session, Tensor);
 };

@@ -53,6 +53,8 @@ export interface OrtOptions {
   readonly enableCpuMemArena?: boolean;
   readonly enableMemPattern?: boolean;
   readonly optimizedModelFilePath?: string;
+  readonly enableProfiling?: boolean;
+  readonly profileFilePrefix?: string;
   readonly extra: Record<string, string>;
 }
 
@@ -76,11 +78,19 @@ const checkExtra = (extra: Readonly<Record<string, string>>): void => {
   }
 };
 
+/** What the runtime is to write beside running a model. */
+export interface OrtFiles {
+  /** What it made of the model. */
+  readonly optimized?: string;
+  /** The profile, which gets this prefix, the time and `.json` as its name when profiling ends. */
+  readonly profilePrefix?: string;
+}
+
 /**
  * Options for `InferenceSession.create`.
  * @throws OrthoError usage/option for unknown entries, values that no runtime takes and optimizer names with `;`.
  */
-export const toOrtOptions = (options: SessionOptions, optimizedModelFilePath?: string): OrtOptions => {
+export const toOrtOptions = (options: SessionOptions, files: OrtFiles = {}): OrtOptions => {
   const { level = 'all', threads, spinning = 'default', disabledOptimizers = [], extra = {} } = options;
   if (!LEVELS.includes(level)) refuse(`unknown optimisation level "${level}"`, `one of ${LEVELS.join(', ')}`);
   if (!SPINNING.includes(spinning)) {
@@ -109,7 +119,10 @@ export const toOrtOptions = (options: SessionOptions, optimizedModelFilePath?: s
     ...(options.interOpThreads === undefined ? {} : { interOpNumThreads: options.interOpThreads }),
     ...(options.arena === undefined ? {} : { enableCpuMemArena: options.arena }),
     ...(options.memPattern === undefined ? {} : { enableMemPattern: options.memPattern }),
-    ...(optimizedModelFilePath === undefined ? {} : { optimizedModelFilePath }),
+    ...(files.optimized === undefined ? {} : { optimizedModelFilePath: files.optimized }),
+    ...(files.profilePrefix === undefined
+      ? {}
+      : { enableProfiling: true, profileFilePrefix: files.profilePrefix }),
     extra: entries,
   };
 };

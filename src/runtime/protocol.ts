@@ -47,12 +47,31 @@ export type Request =
       readonly seed: number;
     }
   | { readonly op: 'close'; readonly session: number }
+  | ({
+      readonly op: 'profile';
+      readonly path: string;
+      readonly options: SessionOptions;
+      readonly feeds: readonly TensorHeader[];
+    } & ProfileOrder)
   | {
       readonly op: 'save';
       readonly input: string;
       readonly output: string;
       readonly options: SessionOptions;
     };
+
+/** Runs under the runtime's own profiler, and where its files go. */
+export interface ProfileOrder {
+  /** An empty folder for the profile. */
+  readonly folder: string;
+  /** Where to save what the runtime made of the model; not saved without it. */
+  readonly optimized?: string;
+  /** Runs that are made however long they take. */
+  readonly leastRuns: number;
+  readonly mostRuns: number;
+  /** After this time no run beyond `leastRuns` begins. */
+  readonly maxMs: number;
+}
 
 export interface Failure {
   readonly code: ErrorCode;
@@ -76,6 +95,8 @@ export interface Answers {
   readonly time: Record<never, never>;
   readonly close: Record<never, never>;
   readonly save: { readonly ms: number };
+  /** `file` is the profile. */
+  readonly profile: { readonly file: string; readonly runs: number };
 }
 
 export type Answer<Op extends Request['op']> = Answers[Op] | { readonly error: Failure };

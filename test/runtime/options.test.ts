@@ -23,7 +23,7 @@ test('every option becomes its entry', () => {
         deterministic: true,
         extra: { 'session.qdq_matmulnbits_accuracy_level': '1' },
       },
-      '/out.onnx',
+      { optimized: '/out.onnx', profilePrefix: '/tmp/p' },
     ),
   ).toEqual({
     graphOptimizationLevel: 'basic',
@@ -33,6 +33,8 @@ test('every option becomes its entry', () => {
     enableCpuMemArena: false,
     enableMemPattern: false,
     optimizedModelFilePath: '/out.onnx',
+    enableProfiling: true,
+    profileFilePrefix: '/tmp/p',
     extra: {
       'session.force_spinning_stop': '1',
       'session.disable_prepacking': '1',
