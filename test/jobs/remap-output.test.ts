@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { silentIo } from '../../src/core/job-io.ts';
 import { float32Tensor, tensorBytes } from '../../src/core/tensor.ts';
 import { openWeights } from '../../src/formats/index.ts';
 import type { WeightTensor } from '../../src/formats/state-dict.ts';
@@ -141,6 +142,27 @@ describe('sharded output', () => {
       expect(ortho(['remap', source, '-o', join(folder, 'x.pth'), '--max-shard', '1GB']).status).toBe(2);
     });
   });
+});
+
+it('a long write ends when it is interrupted, and leaves nothing', async () => {
+  const folder = tempFolder();
+  const controller = new AbortController();
+  const steps: number[] = [];
+  const io = {
+    ...silentIo(),
+    signal: controller.signal,
+    progress: (_step: string, fraction = 0) => {
+      steps.push(fraction);
+      controller.abort(new Error('enough'));
+    },
+  };
+  const long = new Map([
+    ['a', filled(20 << 20, 1)],
+    ['b', filled(20 << 20, 2)],
+  ]);
+  await expect(writeWeights(join(folder, 'a.safetensors'), long, { io })).rejects.toThrow('enough');
+  expect(steps.at(-1)).toBeLessThan(0.9);
+  expect(readdirSync(folder)).toEqual([]);
 });
 
 describe('tied tensors', () => {
