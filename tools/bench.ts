@@ -1,13 +1,5 @@
-import {
-  argumentList,
-  choice,
-  flag,
-  namedPath,
-  namedShape,
-  path,
-  percent,
-  seconds,
-} from '../src/cli/options.ts';
+import { compareOptions } from '../src/cli/compare-options.ts';
+import { argumentList, choice, flag, namedPath, namedShape, seconds } from '../src/cli/options.ts';
 import { defineTool } from '../src/cli/tool.ts';
 import { ERROR_CODES, EXIT } from '../src/core/errors.ts';
 import { LEVELS, SPINNING } from '../src/runtime/session.ts';
@@ -18,18 +10,18 @@ export const tool = defineTool({
   description:
     'Times every model alone in a fresh process; several models then in one process, in turn, as a pipeline runs them, ' +
     'with idle threads spinning and not. With --baseline each model is compared with it in interleaved pairs over ' +
-    'several fresh processes; one that is slower beyond the margin exits 1.',
+    'several fresh processes, until the answer is clear or the time is spent; models whose outputs differ on the same ' +
+    'input are not compared and exit 1. A proven regression exits 1 where --max-regression allows less.',
   examples: [
     { command: 'ortho bench detector.onnx landmarks.onnx', says: 'two models, alone and as a pipeline' },
-    { command: 'ortho bench new.onnx --baseline old.onnx --duration 30', says: 'is the new one faster?' },
+    { command: 'ortho bench new.onnx --baseline old.onnx --max-regression 5%', says: 'a gate for CI' },
     { command: 'ortho bench net.onnx --shape x=1,3,480,480', says: 'a model that leaves dimensions open' },
   ],
   arguments: { models: argumentList('MODEL', 'ONNX models') },
   options: {
-    baseline: path('MODEL', 'compare every model with this one'),
+    ...compareOptions,
     duration: seconds('S', 'time for everything (default: 10, and 2 a model beyond five)'),
     alone: flag('several models: do not measure them together'),
-    margin: percent('P', 'differences within this share count as none', { default: 0.03 }),
     spinning: choice(SPINNING, 'MODE', 'what idle threads of a session do', { default: 'default' }),
     level: choice(LEVELS, 'LEVEL', 'how far the runtime optimises when it loads', { default: 'all' }),
     input: namedPath('[NAME=]FILE', 'an input from a .npy file (default: random)', { repeat: true }),

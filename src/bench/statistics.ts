@@ -114,6 +114,13 @@ export const summarize = (samples: ArrayLike<number>, seed = 0): Summary => {
   };
 };
 
+/**
+ * How many times slower the candidate was in one session: the median over pairs of candidate / baseline. Both runs of a
+ * pair meet the same disturbance, so this spreads less between sessions of a busy machine than the ratio of the medians.
+ */
+export const ratioOfPairs = ({ baseline, candidate }: PairedTimes): number =>
+  median(Float64Array.from(candidate, (ms, i) => ms / baseline[i]!));
+
 /** The ratio of the medians of one session: candidate / baseline. */
 export const ratioOfMedians = ({ baseline, candidate }: PairedTimes): number =>
   median(candidate) / median(baseline);

@@ -20,6 +20,14 @@ export interface BenchOptions {
   readonly alone?: boolean;
   /** Differences within this share count as none. Default 0.03. */
   readonly margin?: number;
+  /** A regression beyond this share of the baseline's time, when proven, makes the report not ok. */
+  readonly maxRegression?: number | undefined;
+  /** What becomes of a regression that is neither proven nor excluded. Default: `pass`. */
+  readonly onInconclusive?: 'fail' | 'pass' | undefined;
+  /** How far outputs of compared models may be apart: `[OUT=]atol:1e-4,rtol:1e-3`. */
+  readonly tolerance?: readonly string[];
+  /** Compare models although their outputs differ. */
+  readonly ignoreParity?: boolean;
   readonly level?: Level;
   readonly spinning?: Spinning;
   readonly given?: GivenInputs;

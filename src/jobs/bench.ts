@@ -8,10 +8,11 @@ import { basename } from 'node:path';
 import { isBusy, readEnvironment } from '../bench/environment.ts';
 import { checkGivenNames } from '../bench/feeds.ts';
 import type { Latency } from '../bench/measure.ts';
+import { OrthoError } from '../core/errors.ts';
 import { createReport, type Report } from '../core/report.ts';
-import type { BenchData, BenchModelData, ComparisonData } from '../report/schemas/bench.ts';
+import type { BenchData, BenchModelData } from '../report/schemas/bench.ts';
+import { compareCandidates, liveBaseline, rankCandidates } from './bench-baseline.ts';
 import { BenchBudget } from './bench-budget.ts';
-import { compareWithBaseline } from './bench-compare.ts';
 import { BenchLab, type BenchTarget } from './bench-lab.ts';
 import { type BenchModel, type BenchOptions, defaultDuration } from './bench-options.ts';
 import { benchAlone, benchPipeline } from './bench-phases.ts';
@@ -19,7 +20,7 @@ import { subjectOf } from './subject.ts';
 
 const ALONE_WEIGHT = 1;
 const TOGETHER_WEIGHT = 0.5;
-const COMPARE_WEIGHT = 3;
+const COMPARE_WEIGHT = 6;
 
 const uniqueNames = (models: readonly BenchModel[]): string[] => {
   const seen = new Map<string, number>();
@@ -28,6 +29,16 @@ const uniqueNames = (models: readonly BenchModel[]): string[] => {
     seen.set(name, count);
     return count === 1 ? name : `${name}#${count}`;
   });
+};
+
+/** @throws usage/conflict for options that need another one. */
+const checkOptions = ({ baseline, maxRegression, onInconclusive }: BenchOptions): void => {
+  if (maxRegression !== undefined && baseline === undefined) {
+    throw new OrthoError('usage/conflict', '--max-regression needs a --baseline to be slower than');
+  }
+  if (onInconclusive !== undefined && maxRegression === undefined) {
+    throw new OrthoError('usage/conflict', '--on-inconclusive says something of --max-regression only');
+  }
 };
 
 const modelData = (lab: BenchLab, { name, path, feeds }: BenchTarget, latency: Latency): BenchModelData => {
@@ -51,6 +62,7 @@ const modelData = (lab: BenchLab, { name, path, feeds }: BenchTarget, latency: L
  */
 export const benchModels = async (options: BenchOptions): Promise<Report<'bench', BenchData>> => {
   const { models, baseline, alone = false, margin = 0.03 } = options;
+  checkOptions(options);
   const all = baseline === undefined ? models : [baseline, ...models];
   const names = uniqueNames(all);
   const lab = new BenchLab(options);
@@ -84,30 +96,36 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
     options.given ?? { files: [], shapes: [] },
     targets.map(({ feeds }) => feeds),
   );
+  const base = targets.find(({ isBaseline }) => isBaseline);
+  const others = targets.filter(({ isBaseline }) => !isBaseline);
+  const against = base === undefined ? undefined : liveBaseline(lab, base);
+  const ranking = against && (await rankCandidates(lab, against, others, options));
+  const alive = ranking?.alive ?? others;
   const measured = await lab.each(
-    targets,
+    base === undefined ? alive : [base, ...alive],
     ({ path }) => path,
     (target) => benchAlone(lab, target, budget.take(ALONE_WEIGHT)),
   );
   const candidates = measured.filter(([{ isBaseline }]) => !isBaseline);
-  const base = measured.find(([{ isBaseline }]) => isBaseline)?.[0];
   const pipeline =
     isPipeline && candidates.length > 1
       ? await benchPipeline(lab, candidates, () => budget.take(TOGETHER_WEIGHT * candidates.length))
       : null;
-  const comparisons: ComparisonData[] = [];
-  if (base !== undefined && candidates.length > 0) {
-    const compared = await lab.each(
-      candidates.map(([target]) => target),
-      ({ path }) => path,
-      (target) => compareWithBaseline(lab, base, target, { margin, budgetMs: budget.take(COMPARE_WEIGHT) }),
-    );
-    comparisons.push(...compared.map(([, comparison]) => comparison));
-  }
+  const comparisons =
+    against === undefined
+      ? []
+      : await compareCandidates(
+          lab,
+          against,
+          candidates.map(([target]) => target).filter((target) => ranking?.ranked.has(target)),
+          { margin, maxRegression: options.maxRegression, onInconclusive: options.onInconclusive ?? 'pass' },
+          () => budget.take(COMPARE_WEIGHT),
+        );
   const data: BenchData = {
     environment,
     models: measured.map(([target, latency]) => modelData(lab, target, latency)),
     comparisons,
+    parity: [...(ranking?.parity ?? [])],
     pipeline,
   };
   return createReport('bench', { subject, data, findings: lab.findings });

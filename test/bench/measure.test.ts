@@ -127,31 +127,65 @@ test('together, all models share one process and each has its own times', async 
   expect(spinning.map(({ p50 }) => p50)).toEqual([10, 20]);
 });
 
-test('a comparison uses several fresh processes, never spins, and loads in turns', async () => {
-  const machine = new Machine({ noise: 0.02 });
-  const options = {
+/** What one comparison of these run times does, with its own machine. */
+const compare = async (
+  ms: readonly [number, number],
+  budgetMs: number,
+  more: { noise?: number; coldRuns?: number; maxRegression?: number } = {},
+) => {
+  const machine = new Machine({ noise: more.noise ?? 0.02, coldRuns: more.coldRuns ?? 1 });
+  const result = await compareModels(machine.start, target(ms[0]), target(ms[1]), {
     session: { spinning: 'default' },
     margin: 0.03,
+    maxRegression: more.maxRegression,
     seed: 0,
     now: () => machine.now,
-  } as const;
-  const slower = await compareModels(machine.start, target(10), target(11), { ...options, budgetMs: 6000 });
+    budgetMs,
+  });
+  return { ...result, machine };
+};
+
+test('a comparison uses several fresh processes, never spins, and loads in turns', async () => {
+  const { machine, ...slower } = await compare([10, 11], 6000);
   expect(slower.verdict).toBe('slower');
   expect(slower.ratio).toBeGreaterThan(1.08);
   expect(slower.ratio).toBeLessThan(1.12);
   expect(slower.sessions).toBe(machine.hosts.length);
-  expect(slower.sessions).toBeGreaterThanOrEqual(3);
-  expect(machine.now).toBeLessThan(9000);
+  expect(slower.sessionRatios.length).toBe(slower.sessions);
   expect(machine.hosts.every(({ isClosed }) => isClosed)).toBe(true);
   expect(machine.hosts.flatMap(({ spinning }) => spinning).every((mode) => mode === 'stop')).toBe(true);
   expect(machine.hosts.slice(0, 2).map(({ opened }) => opened)).toEqual([
     ['10', '11'],
     ['11', '10'],
   ]);
-  const same = await compareModels(machine.start, target(10), target(10), { ...options, budgetMs: 8000 });
-  expect(same.verdict).toBe('same');
-  const none = await compareModels(machine.start, target(10), target(5), { ...options, budgetMs: 0 });
-  expect([none.verdict, none.sessions, none.pairs]).toEqual(['faster', 3, 30]);
+});
+
+test('it ends when the answer is clear, and goes on to the end of its time when it is not', async () => {
+  const clear = await compare([10, 10], 8000);
+  expect([clear.verdict, clear.regression]).toEqual(['same', undefined]);
+  expect(clear.machine.now).toBeLessThan(5000);
+  const unclear = await compare([10, 10.5], 8000, { maxRegression: 0.05 });
+  expect([unclear.verdict, unclear.regression]).toEqual(['slower', 'inconclusive']);
+  expect(unclear.machine.now).toBeGreaterThan(7000);
+  expect(unclear.machine.now).toBeLessThan(8800);
+  const proven = await compare([10, 11], 8000, { maxRegression: 0.05 });
+  expect(proven.regression).toBe('proven');
+});
+
+test('models that are slow for the time are still compared, in three sessions', async () => {
+  const none = await compare([10, 5], 0);
+  expect([none.verdict, none.sessions]).toEqual(['faster', 3]);
+  expect(none.pairs).toBeLessThan(15);
+  const slow = await compare([1000, 1000], 20_000, { noise: 0, coldRuns: 0 });
+  expect(slow.sessions).toBe(3);
+  expect(slow.machine.now).toBeLessThan(20_000);
+});
+
+test('quick models get many pairs in each of many sessions', async () => {
+  const quick = await compare([0.1, 0.1003], 20_000, { noise: 0.3, maxRegression: 0.0001 });
+  expect(quick.sessions).toBeGreaterThanOrEqual(20);
+  expect(quick.pairs / quick.sessions).toBeGreaterThan(1000);
+  expect(quick.machine.now).toBeLessThan(22_000);
 });
 
 const stage = (alone: number, together: number, stopped: number | null): Stage => ({

@@ -1,6 +1,7 @@
 /** bench@1: latency, alone and together, and comparisons with confidence intervals. All times in milliseconds. */
 import * as z from 'zod';
 import { count, type Frozen, valueInfo } from './common.ts';
+import { verify } from './verify.ts';
 
 const interval = z.tuple([z.number(), z.number()]);
 
@@ -36,19 +37,25 @@ const benchModel = z.object({
 export const comparison = z.object({
   baseline: z.string(),
   candidate: z.string(),
-  /** Candidate / baseline: the geometric mean, over fresh sessions, of the ratio of the medians. */
+  /** Candidate / baseline: the geometric mean, over fresh sessions, of the median over pairs of runs. */
   ratio: z.number(),
   ci95: interval,
   verdict: z.enum(['faster', 'slower', 'same', 'inconclusive']),
   /** Fresh sessions, and pairs of runs in all of them. */
   sessions: count,
   pairs: count,
+  /** The ratio that each of the sessions found. */
+  sessionRatios: z.array(z.number()).optional(),
+  /** Whether it is slower by more than was allowed; absent when nothing was said of that. */
+  regression: z.enum(['proven', 'excluded', 'inconclusive']).optional(),
 });
 
 export const bench = z.object({
   environment: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
   models: z.array(benchModel),
   comparisons: z.array(comparison),
+  /** Whether candidates give what the baseline gives, on one input; those that do not are not compared. */
+  parity: z.array(verify).optional(),
   pipeline: z
     .object({
       stages: z.array(

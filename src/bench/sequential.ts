@@ -1,0 +1,136 @@
+/**
+ * When to stop comparing, and what to say: a group-sequential rule on the log ratios of fresh sessions.
+ *
+ * Each session gives one log ratio; their mean has Student's t interval, m ± t(confidence, k − 1)·s/√k, whose spread
+ * holds both what differs between sessions and what varies within them. Looking again and again at a plain 95 % interval
+ * and stopping at the first clear answer would find differences that are none. So there are few looks, at fixed shares of
+ * the budget, and together they may err with probability α = 5 %: α(t) = α·t³ is spent up to the share t (Lan & DeMets,
+ * "Discrete sequential boundaries for clinical trials", Biometrika 70, 1983; the power family of Kim & DeMets, 1987), each
+ * look with what it adds, so that by the union bound the intervals of all looks cover at once in 95 % of comparisons.
+ * Early looks stop only at differences that are very clear. The interval reported has the confidence of the last look.
+ */
+import { type Interval, mean, type Verdict, verdictOf } from './statistics.ts';
+import { tQuantile } from './student.ts';
+
+/** A log ratio with what is known of its error. */
+export interface Estimate {
+  readonly mean: number;
+  readonly standardError: number;
+  readonly degrees: number;
+}
+
+const ALPHA = 0.05;
+const SPENDING_POWER = 3;
+
+/** Looks, as shares of the budget; the last one ends the comparison. */
+const LOOKS = [0.25, 0.5, 1] as const;
+
+/** Fewer sessions than this say too little of their spread for an early look. */
+const LEAST_FOR_EARLY_LOOK = 5;
+
+const alphaAt = (look: number): number => {
+  const spent = (share: number): number => ALPHA * share ** SPENDING_POWER;
+  return spent(LOOKS[look]!) - spent(LOOKS[look - 1] ?? 0);
+};
+
+/** Confidence of the interval that is reported: what the last look has left, 95.6 %. */
+export const REPORTED_CONFIDENCE = 1 - alphaAt(LOOKS.length - 1);
+
+const sumOfSquares = (values: readonly number[], centre: number): number =>
+  values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
+
+/** Of the mean of the log ratios of two or more sessions. */
+export const estimateOf = (logRatios: readonly number[]): Estimate => {
+  const centre = mean(logRatios);
+  const k = logRatios.length;
+  return {
+    mean: centre,
+    standardError: Math.sqrt(sumOfSquares(logRatios, centre) / (k - 1) / k),
+    degrees: k - 1,
+  };
+};
+
+/**
+ * Of the difference of two independent means (Welch, "The generalization of Student's problem when several different
+ * population variances are involved", Biometrika 34, 1947), with the degrees of freedom rounded down.
+ */
+export const differenceOf = (minuend: Estimate, subtrahend: Estimate): Estimate => {
+  const [a, b] = [minuend.standardError ** 2, subtrahend.standardError ** 2];
+  const degrees = (a + b) ** 2 / (a ** 2 / minuend.degrees + b ** 2 / subtrahend.degrees);
+  return {
+    mean: minuend.mean - subtrahend.mean,
+    standardError: Math.sqrt(a + b),
+    // Without any spread, 0 / 0.
+    degrees: Math.max(1, Math.floor(Number.isNaN(degrees) ? minuend.degrees + subtrahend.degrees : degrees)),
+  };
+};
+
+/** The ratio's interval. */
+export const intervalOf = (
+  { mean: centre, standardError, degrees }: Estimate,
+  confidence: number,
+): Interval => {
+  const half = tQuantile(confidence, degrees) * standardError;
+  return [Math.exp(centre - half), Math.exp(centre + half)];
+};
+
+/** What is asked of a comparison. */
+export interface Question {
+  /** Differences within this share count as none, e.g. 0.03. */
+  readonly margin: number;
+  /** The regression that must be proven or excluded, e.g. 0.05; undefined when nobody asks. */
+  readonly maxRegression?: number | undefined;
+}
+
+/** Whether the candidate is slower by more than what was allowed. */
+export type Regression = 'proven' | 'excluded' | 'inconclusive';
+
+/** Proven when the whole interval lies above 1 + `most`, excluded when none of it does. */
+export const regressionOf = ([low, high]: Interval, most: number): Regression => {
+  if (low > 1 + most) return 'proven';
+  return high <= 1 + most ? 'excluded' : 'inconclusive';
+};
+
+export interface Answer {
+  readonly ratio: number;
+  readonly ci95: Interval;
+  readonly verdict: Verdict;
+  /** Undefined when nobody asked. */
+  readonly regression: Regression | undefined;
+}
+
+const answerAt = (estimate: Estimate, confidence: number, { margin, maxRegression }: Question): Answer => {
+  const ci95 = intervalOf(estimate, confidence);
+  return {
+    ratio: Math.exp(estimate.mean),
+    ci95,
+    verdict: verdictOf(ci95, margin),
+    regression: maxRegression === undefined ? undefined : regressionOf(ci95, maxRegression),
+  };
+};
+
+/** What is reported. */
+export const answerOf = (estimate: Estimate, question: Question): Answer =>
+  answerAt(estimate, REPORTED_CONFIDENCE, question);
+
+const isClear = ({ verdict, regression }: Answer): boolean =>
+  verdict !== 'inconclusive' && regression !== 'inconclusive';
+
+/**
+ * Decides after each session whether to go on. One for each comparison: it counts the looks.
+ * `share` is the part of the budget that is spent; a look falls on the first session that ends beyond it.
+ */
+export const startLooks = (
+  question: Question,
+): ((estimate: () => Estimate, sessions: number, share: number) => boolean) => {
+  let next = 0;
+  return (estimate, sessions, share) => {
+    let due: number | undefined;
+    while (next < LOOKS.length - 1 && share >= LOOKS[next]!) due = next++;
+    if (due === undefined || sessions < LEAST_FOR_EARLY_LOOK) return false;
+    const strict = answerAt(estimate(), 1 - alphaAt(due), question);
+    if (!isClear(strict)) return false;
+    const reported = answerOf(estimate(), question);
+    return reported.verdict === strict.verdict && reported.regression === strict.regression;
+  };
+};
