@@ -6,6 +6,7 @@ import { tools } from '../tools/index.ts';
 test('every command is a function', () => {
   const jobs = {
     bench: library.benchModels,
+    doctor: library.examineModels,
     convert: library.convertCheckpoint,
     diff: library.diffFiles,
     inspect: library.inspectFile,

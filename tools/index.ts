@@ -13,5 +13,6 @@ export const tools = {
   quantize: { summary: 'the model in fewer bits', load: () => import('./quantize.ts') },
   verify: { summary: 'numeric parity with a model or stored outputs', load: () => import('./verify.ts') },
   bench: { summary: 'latency, alone and together', load: () => import('./bench.ts') },
+  doctor: { summary: 'why is it slow, or wrong', load: () => import('./doctor.ts') },
   run: { summary: 'a whole job file', load: () => import('./run.ts') },
 } as const satisfies Record<string, Command>;

@@ -10,6 +10,7 @@ import type { RemapData } from '../../src/report/schemas/remap.ts';
 import type { RunData } from '../../src/report/schemas/run.ts';
 import type { VerifyData } from '../../src/report/schemas/verify.ts';
 import { diff } from './diff-sample.ts';
+import { doctor } from './doctor-sample.ts';
 import { inspectWeights } from './inspect-samples.ts';
 
 const subject = { file: 'model.onnx', sha256: 'ab'.repeat(32), bytes: 13_631_488 };
@@ -237,6 +238,7 @@ export const samples: Readonly<Record<string, Report>> = {
   quantize: report('quantize', quantize),
   verify: report('verify', parity, { ok: false }),
   bench: report('bench', bench),
+  doctor: report('doctor', doctor),
   run: report('run', run, { subject: { file: 'demo.json', sha256: null, bytes: 900 } }),
   'another-kind': report('another-kind', {
     ratio: 0.5,

@@ -5,6 +5,7 @@ import type { Block, Layout } from '../document.ts';
 import { benchLayout } from './bench.ts';
 import { convertLayout } from './convert.ts';
 import { diffLayout } from './diff.ts';
+import { doctorLayout } from './doctor.ts';
 import { genericLayout } from './generic.ts';
 import { inspectLayout } from './inspect.ts';
 import { optimizeLayout } from './optimize.ts';
@@ -22,6 +23,7 @@ export const layouts = {
   quantize: quantizeLayout,
   verify: verifyLayout,
   bench: benchLayout,
+  doctor: doctorLayout,
   run: runLayout,
 } as const satisfies Record<string, Layout<never>>;
 

@@ -3,6 +3,7 @@ import type * as z from 'zod';
 import { bench } from './bench.ts';
 import { convert } from './convert.ts';
 import { diff } from './diff.ts';
+import { doctor } from './doctor.ts';
 import { inspect } from './inspect.ts';
 import { optimize } from './optimize.ts';
 import { quantize } from './quantize.ts';
@@ -19,5 +20,6 @@ export const reportSchemas = {
   quantize,
   verify,
   bench,
+  doctor,
   run,
 } as const satisfies Record<string, z.ZodType>;

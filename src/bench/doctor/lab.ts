@@ -1,0 +1,334 @@
+/**
+ * Measures set-ups against each other: every set-up lives in a fresh process of its own, and short bursts of runs take
+ * turns in random order, so that whatever else the machine does meets all of them. This is repeated in fresh processes
+ * until the answer is clear or the time is over: two sessions of one file already differ a little.
+ *
+ * Set-ups cannot share a process here: threads of one would spin while the other runs, and that is one of the things to
+ * be measured. Between bursts the machine rests until the threads that ran last have stopped spinning.
+ */
+import { createRng } from '../../core/rng.ts';
+import type { Tensor } from '../../core/tensor.ts';
+import type { HostedSession } from '../../runtime/isolated.ts';
+import type { SessionOptions } from '../../runtime/session.ts';
+import { type TimingHost, warmUp } from '../measure.ts';
+import { type Interval, mean, median, type PairedTimes, ratioOverSessions } from '../statistics.ts';
+import type { Machine } from './machine.ts';
+
+/** A model as it is run. */
+export interface Member {
+  readonly name: string;
+  readonly path: string;
+  readonly feeds: ReadonlyMap<string, Tensor>;
+  readonly options: SessionOptions;
+}
+
+/** How the bursts of a set-up are made; by default {@link STEADY}. */
+export interface Pace {
+  /** Rest before a burst, in ms. */
+  readonly pauseMs: number;
+  /** After this time no round beyond the first begins. */
+  readonly burstMs: number;
+  /** Whether a burst counts with the mean of its runs or with their median. */
+  readonly statistic: 'median' | 'mean';
+}
+
+/** One or more models in one process, run in turn. */
+export interface SetUp {
+  readonly members: readonly Member[];
+  readonly pace?: Pace;
+}
+
+export interface MeasuredSetUp {
+  /** Time of a round (every model once) in ms: by session, by burst. */
+  readonly rounds: readonly Float64Array[];
+  /** Median time of each model in ms, over all bursts. */
+  readonly members: readonly number[];
+}
+
+export interface Contrast {
+  /** Time as it is / time of the other: above 1 the other is faster. */
+  readonly factor: number;
+  readonly ci95: Interval;
+  /** Median time of a round in ms. */
+  readonly asIsMs: number;
+  readonly otherMs: number;
+  readonly sessions: number;
+}
+
+/** A process of the runtime with the id that the system knows it by. */
+export interface DoctorHost extends TimingHost {
+  readonly pid?: number | undefined;
+}
+
+/** What was seen while one process was measured. */
+export interface Watch {
+  readonly wallMs: number;
+  /** Share of all processors that processes other than the doctor's own took, 0 to 1; undefined where nobody counts. */
+  readonly othersShare: number | undefined;
+  /** (ran + waited for a processor) / ran, over the threads that run the model. */
+  readonly waiting: number | undefined;
+  readonly swappedMb: number;
+}
+
+/** How a process began. */
+export interface Start {
+  readonly member: Member;
+  readonly loadMs: number;
+  readonly firstMs: number;
+  /** Median of its bursts. */
+  readonly steadyMs: number;
+}
+
+/** A burst of runs, and the pages that came from a disk meanwhile. */
+export interface Burst {
+  readonly majorFaults: number;
+  /** Relative to the median of the bursts of its process. */
+  readonly relative: number;
+}
+
+const STEADY: Pace = { pauseMs: 45, burstMs: 30, statistic: 'median' };
+const BURSTS = 5;
+const WARM_UP_MS = 300;
+/** The most rounds of a burst: enough for the shortest of models. */
+const MOST_ROUNDS = 400;
+/** A burst of runs this long needs no run for waking up. */
+const LONG_RUN_MS = 100;
+/** Enough to be clear; and when the time is over. */
+const CLEAR_SESSIONS = 3;
+const LEAST_SESSIONS = 2;
+const MOST_SESSIONS = 6;
+
+/** Whether the answer is there: asked after each session from the third on. */
+export type IsClear = (measured: readonly MeasuredSetUp[]) => boolean;
+
+interface Opened {
+  readonly setUp: SetUp;
+  readonly host: DoctorHost;
+  readonly sessions: HostedSession[];
+  readonly loads: number[];
+  readonly firsts: number[];
+  isLong: boolean;
+  readonly rounds: number[];
+  readonly members: number[][];
+  readonly faults: number[];
+}
+
+const pairsOf = (asIs: MeasuredSetUp, other: MeasuredSetUp): PairedTimes[] =>
+  asIs.rounds.map((rounds, i) => ({ baseline: other.rounds[i]!, candidate: rounds }));
+
+const allRounds = ({ rounds }: MeasuredSetUp): number[] => rounds.flatMap((series) => [...series]);
+
+/** How the first of two measured set-ups compares with the second. */
+export const contrastOf = (asIs: MeasuredSetUp, other: MeasuredSetUp, seed = 0): Contrast => {
+  const { ratio, ci95 } = ratioOverSessions(pairsOf(asIs, other), seed);
+  return {
+    factor: ratio,
+    ci95,
+    asIsMs: median(allRounds(asIs)),
+    otherMs: median(allRounds(other)),
+    sessions: asIs.rounds.length,
+  };
+};
+
+export class Lab {
+  readonly machine: Machine;
+  readonly #start: () => DoctorHost;
+  readonly #budgetMs: number;
+  readonly #seed: number;
+  readonly #watches: Watch[] = [];
+  readonly #starts: Start[] = [];
+  readonly #bursts: Burst[] = [];
+  readonly #kernels: number[] = [];
+  readonly #frequencies: number[] = [];
+  #measurements = 0;
+
+  /** @param budgetMs time for one measurement; the fewest sessions and bursts are made even when they take longer. */
+  constructor(start: () => DoctorHost, machine: Machine, budgetMs: number, seed = 0) {
+    this.#start = start;
+    this.machine = machine;
+    this.#budgetMs = budgetMs;
+    this.#seed = seed;
+  }
+
+  /** Starts a fresh process. */
+  readonly start = (): DoctorHost => this.#start();
+
+  get watches(): readonly Watch[] {
+    return this.#watches;
+  }
+
+  get starts(): readonly Start[] {
+    return this.#starts;
+  }
+
+  get bursts(): readonly Burst[] {
+    return this.#bursts;
+  }
+
+  /** Times of the fixed piece of arithmetic, in the order they were taken. */
+  get kernels(): readonly number[] {
+    return this.#kernels;
+  }
+
+  get frequencies(): readonly number[] {
+    return this.#frequencies;
+  }
+
+  /** Measures two set-ups until the factor is surely above or surely below `bar`, or the time is over. */
+  async contrast(asIs: SetUp, other: SetUp, bar: number): Promise<Contrast> {
+    const isClear: IsClear = ([first, second]) => {
+      const { ci95 } = contrastOf(first!, second!, this.#seed);
+      return ci95[0] > bar || ci95[1] < bar;
+    };
+    const [first, second] = await this.measure([asIs, other], isClear);
+    return contrastOf(first!, second!, this.#seed);
+  }
+
+  /** Measures set-ups side by side. @throws OrthoError of the runtime. */
+  async measure(setUps: readonly SetUp[], isClear: IsClear = () => true): Promise<MeasuredSetUp[]> {
+    const { now } = this.machine;
+    const started = now();
+    const seed = this.#seed + 1000 * this.#measurements++;
+    const rounds = setUps.map((): Float64Array[] => []);
+    const members = setUps.map((setUp) => setUp.members.map((): number[] => []));
+    const results = (): MeasuredSetUp[] =>
+      setUps.map((_, i) => ({
+        rounds: rounds[i]!,
+        members: members[i]!.map((times) => median(times)),
+      }));
+    for (let session = 0; session < MOST_SESSIONS; session++) {
+      const opened = await this.#session(setUps, seed + session);
+      opened.forEach((one, i) => {
+        rounds[i]!.push(Float64Array.from(one.rounds));
+        one.members.forEach((times, j) => {
+          members[i]![j]!.push(...times);
+        });
+      });
+      const isOver = now() - started >= this.#budgetMs;
+      if (isOver && session + 1 >= LEAST_SESSIONS) break;
+      if (session + 1 >= CLEAR_SESSIONS && isClear(results())) break;
+    }
+    return results();
+  }
+
+  async #session(setUps: readonly SetUp[], seed: number): Promise<Opened[]> {
+    const opened: Opened[] = [];
+    const rng = createRng(seed);
+    const order = (): number[] => {
+      const indices = [...setUps.keys()];
+      for (let i = indices.length - 1; i > 0; i--) {
+        const j = rng.integer(i + 1);
+        [indices[i], indices[j]] = [indices[j]!, indices[i]!];
+      }
+      return indices;
+    };
+    try {
+      for (const i of order()) opened[i] = await this.#open(setUps[i]!);
+      const watching = opened.map(({ host }) => this.#look(host));
+      const began = { at: this.machine.now(), busy: this.machine.busyMs(), own: this.machine.ownMs() };
+      for (let burst = 0; burst < BURSTS; burst++) {
+        for (const i of order()) await this.#burst(opened[i]!);
+      }
+      this.#conclude(opened, watching, began);
+    } finally {
+      for (const one of opened) await one?.host.close();
+    }
+    return opened;
+  }
+
+  async #open(setUp: SetUp): Promise<Opened> {
+    const host = this.#start();
+    const sessions: HostedSession[] = [];
+    const loads: number[] = [];
+    const firsts: number[] = [];
+    try {
+      for (const { path, options, feeds } of setUp.members) {
+        const session = await host.open(path, options);
+        await session.prepare(feeds);
+        sessions.push(session);
+        loads.push(session.loadMs);
+      }
+      const once = { leastRounds: 1, mostRounds: 1, maxMs: 0, order: 'fixed', seed: 0 } as const;
+      for (const [first] of await host.time(sessions, once)) firsts.push(first!);
+      await warmUp(host, sessions, WARM_UP_MS);
+    } catch (error) {
+      await host.close();
+      throw error;
+    }
+    const members = setUp.members.map((): number[] => []);
+    return { setUp, host, sessions, loads, firsts, isLong: false, rounds: [], members, faults: [] };
+  }
+
+  #look(host: DoctorHost): ReturnType<Machine['process']> {
+    return host.pid === undefined ? undefined : this.machine.process(host.pid);
+  }
+
+  async #burst(one: Opened): Promise<void> {
+    const { pauseMs, burstMs, statistic } = one.setUp.pace ?? STEADY;
+    await this.machine.pause(pauseMs);
+    this.#kernels.push(this.machine.kernelMs());
+    const frequency = this.machine.frequencyMhz();
+    if (frequency !== undefined) this.#frequencies.push(frequency);
+    const faultsBefore = this.#look(one.host)?.majorFaults ?? 0;
+    // The first round after a rest wakes the threads up: it does not count, unless it is long or means are asked for.
+    const skip = one.isLong || statistic === 'mean' ? 0 : 1;
+    const series = await one.host.time(one.sessions, {
+      leastRounds: skip === 0 ? 1 : 3,
+      mostRounds: MOST_ROUNDS,
+      maxMs: burstMs,
+      order: 'fixed',
+      seed: 0,
+    });
+    one.faults.push((this.#look(one.host)?.majorFaults ?? 0) - faultsBefore);
+    const counted = series.map((times) => times.subarray(skip));
+    const count = counted[0]?.length ?? 0;
+    const rounds = Float64Array.from({ length: count }, (_, i) =>
+      counted.reduce((sum, times) => sum + times[i]!, 0),
+    );
+    const central = statistic === 'mean' ? mean : median;
+    one.rounds.push(central(rounds));
+    counted.forEach((times, i) => {
+      one.members[i]!.push(central(times));
+    });
+    one.isLong = central(rounds) > LONG_RUN_MS;
+  }
+
+  #conclude(
+    opened: readonly Opened[],
+    watching: readonly ReturnType<Machine['process']>[],
+    began: { readonly at: number; readonly busy: number | undefined; readonly own: number },
+  ): void {
+    const wallMs = this.machine.now() - began.at;
+    const after = opened.map(({ host }) => this.#look(host));
+    const sumOf = (key: 'cpuMs' | 'waitMs'): number =>
+      after.reduce((sum, counters, i) => sum + (counters?.[key] ?? 0) - (watching[i]?.[key] ?? 0), 0);
+    const ran = sumOf('cpuMs');
+    const busy = this.machine.busyMs();
+    const isCounted = after.every((counters) => counters !== undefined);
+    const others =
+      busy === undefined || began.busy === undefined || !isCounted
+        ? undefined
+        : busy - began.busy - (this.machine.ownMs() - began.own) - ran;
+    this.#watches.push({
+      wallMs,
+      othersShare:
+        others === undefined ? undefined : Math.max(0, others) / (wallMs * this.machine.processors),
+      waiting: isCounted && ran > 0 ? (ran + sumOf('waitMs')) / ran : undefined,
+      swappedMb: Math.max(0, ...after.map((counters) => counters?.swappedMb ?? 0)),
+    });
+    for (const { setUp, loads, firsts, members, rounds, faults } of opened) {
+      setUp.members.forEach((member, i) => {
+        this.#starts.push({
+          member,
+          loadMs: loads[i]!,
+          firstMs: firsts[i]!,
+          steadyMs: median(members[i]!),
+        });
+      });
+      const middle = median(rounds);
+      rounds.forEach((time, i) => {
+        this.#bursts.push({ majorFaults: faults[i]!, relative: time / middle });
+      });
+    }
+  }
+}
