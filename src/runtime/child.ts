@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { OrthoError } from '../core/errors.ts';
-import { createRng } from '../core/rng.ts';
+import type { Tensor } from '../core/tensor.ts';
+import { type RunOnce, restAfterRun, timeLoop } from './child-timing.ts';
 import { loadOnnxRuntime, type OnnxRuntimeSession, openInProcess } from './onnxruntime.ts';
 import {
   type Answers,
@@ -28,10 +29,15 @@ const WATCH_MS = 250;
 const watcher = (parent: number): string =>
   `setInterval(() => { if (process.ppid !== ${parent}) process.kill(process.pid, 'SIGKILL'); }, ${WATCH_MS});`;
 
+interface Fed {
+  readonly feeds: ReadonlyMap<string, Tensor>;
+  readonly runOnce: RunOnce;
+}
+
 interface Loaded {
   readonly path: string;
   readonly session: OnnxRuntimeSession;
-  runOnce: (() => Promise<unknown>) | undefined;
+  fed: Fed | undefined;
 }
 
 interface Reply<Op extends Request['op']> {
@@ -46,6 +52,8 @@ const reply = <Op extends Request['op']>(
 
 const sessions = new Map<number, Loaded>();
 let nextSession = 1;
+/** Resident memory before the first model, in MB. */
+let baseMb = 0;
 
 const loaded = (id: number): Loaded => {
   const found = sessions.get(id);
@@ -54,42 +62,35 @@ const loaded = (id: number): Loaded => {
 };
 
 const open = async (request: Request & { op: 'open' }): Promise<Reply<'open'>> => {
+  if (nextSession === 1) baseMb = process.memoryUsage.rss() / 2 ** 20;
   const started = performance.now();
   const session = await openInProcess(request.path, request.options);
   const loadMs = performance.now() - started;
   const id = nextSession++;
-  sessions.set(id, { path: request.path, session, runOnce: undefined });
+  sessions.set(id, { path: request.path, session, fed: undefined });
   return reply<'open'>({ session: id, inputs: session.inputs, outputs: session.outputs, loadMs });
 };
 
-/** Runs every session once a round until the rounds or the time are used up. */
+const fedSession = (id: number): Loaded & Fed => {
+  const entry = loaded(id);
+  const { fed } = entry;
+  if (fed === undefined) throw new OrthoError('internal/bug', `${entry.path}: timed before it was fed`);
+  return { ...entry, ...fed };
+};
+
 const time = async (request: Request & { op: 'time' }): Promise<Reply<'time'>> => {
-  const lanes = request.sessions.map((id) => {
-    const { path, runOnce } = loaded(id);
-    if (runOnce === undefined) throw new OrthoError('internal/bug', `${path}: timed before it was fed`);
-    return { runOnce, samples: [] as number[] };
-  });
-  const rng = createRng(request.seed);
-  const visits = [...lanes];
-  const started = performance.now();
-  for (let round = 0; round < request.mostRounds; round++) {
-    if (round >= request.leastRounds && performance.now() - started >= request.maxMs) break;
-    if (request.order === 'shuffled') {
-      for (let i = visits.length - 1; i > 0; i--) {
-        const j = rng.integer(i + 1);
-        [visits[i], visits[j]] = [visits[j]!, visits[i]!];
-      }
-    }
-    for (const { runOnce, samples } of visits) {
-      const before = performance.now();
-      await runOnce();
-      samples.push(performance.now() - before);
-    }
-  }
+  const runs = request.sessions.map((id) => fedSession(id).runOnce);
+  const { facts, samples } = await timeLoop(runs, request);
   return reply<'time'>(
-    {},
-    lanes.map(({ samples }) => new Uint8Array(Float64Array.from(samples).buffer)),
+    facts,
+    samples.map((values) => new Uint8Array(values.buffer)),
   );
+};
+
+const rest = async (request: Request & { op: 'rest' }): Promise<Reply<'rest'>> => {
+  const { session, feeds, runOnce } = fedSession(request.session);
+  const facts = await restAfterRun(runOnce, () => session.prepare(feeds), request.ms);
+  return reply<'rest'>({ ...facts, baseMb });
 };
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? -1;
@@ -162,11 +163,14 @@ const answer = async (request: Request, buffers: readonly Uint8Array[]): Promise
     }
     case 'prepare': {
       const entry = loaded(request.session);
-      entry.runOnce = entry.session.prepare(unpackTensors(request.feeds, buffers));
+      const feeds = unpackTensors(request.feeds, buffers);
+      entry.fed = { feeds, runOnce: entry.session.prepare(feeds) };
       return reply<'prepare'>({});
     }
     case 'time':
       return time(request);
+    case 'rest':
+      return rest(request);
     case 'close': {
       const entry = loaded(request.session);
       sessions.delete(request.session);

@@ -8,7 +8,14 @@ import { resolve } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { ModelProcess } from './model-process.ts';
-import { type ProfileOrder, packTensors, unpackTensors, type VisitOrder } from './protocol.ts';
+import {
+  type LoopFacts,
+  type LoopOrder,
+  type ProfileOrder,
+  packTensors,
+  type RestFacts,
+  unpackTensors,
+} from './protocol.ts';
 import type { ProcessLimits, Session, SessionOptions, TensorSpec } from './session.ts';
 
 /** A session in a {@link SessionHost}. */
@@ -20,15 +27,13 @@ export interface HostedSession extends Session {
   prepare(feeds: ReadonlyMap<string, Tensor>): Promise<void>;
 }
 
-/** A timed loop: every round visits each session once, in the given order or in a random one. */
-export interface TimedLoop {
-  /** Rounds that are made however long they take. */
-  readonly leastRounds: number;
-  readonly mostRounds: number;
-  /** After this time no round beyond `leastRounds` begins. */
-  readonly maxMs: number;
-  readonly order: VisitOrder;
-  readonly seed: number;
+/** See {@link LoopOrder}. */
+export type TimedLoop = LoopOrder;
+
+/** A timed loop with what else was seen. */
+export interface TimedBlock extends LoopFacts {
+  /** As {@link SessionHost.time} returns them. */
+  readonly times: Float64Array[];
 }
 
 interface Entry {
@@ -106,21 +111,35 @@ export class SessionHost {
    *   entry i of all sessions belongs to one round.
    */
   async time(sessions: readonly HostedSession[], loop: TimedLoop): Promise<Float64Array[]> {
+    return (await this.timeBlock(sessions, loop)).times;
+  }
+
+  /** As `time`, and tells what else was seen meanwhile. */
+  async timeBlock(sessions: readonly HostedSession[], loop: TimedLoop): Promise<TimedBlock> {
     const entries = sessions.map((session) => this.#entryOf(session));
     const request = { op: 'time', sessions: entries.map(({ id }) => id), ...loop } as const;
     const crashHint = crashHintOf(
       entries.flatMap(({ outputs }) => outputs),
       undefined,
     );
-    const { buffers } = await this.#process.ask(request, [], {
+    const { header, buffers } = await this.#process.ask(request, [], {
       path: entries.map(({ path }) => path).join(' + '),
       verb: 'timing',
       extraMs: loop.maxMs,
       ...(crashHint && { crashHint }),
     });
-    return buffers.map(
+    const { wallMs, cpuMs, kernelMs, machine } = header;
+    const times = buffers.map(
       (bytes) => new Float64Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / 8),
     );
+    return { times, wallMs, cpuMs, kernelMs, machine };
+  }
+
+  /** Runs a prepared session once and then nothing for `ms`: what it costs beside its runs. */
+  async rest(session: HostedSession, ms: number): Promise<RestFacts> {
+    const { id, path } = this.#entryOf(session);
+    const request = { op: 'rest', session: id, ms } as const;
+    return (await this.#process.ask(request, [], { path, verb: 'timing', extraMs: ms })).header;
   }
 
   /** See {@link saveOptimizedModel}. */

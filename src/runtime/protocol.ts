@@ -27,6 +27,47 @@ export interface TensorHeader {
 /** How a timed loop visits its sessions in each round. */
 export type VisitOrder = 'fixed' | 'shuffled';
 
+/** A timed loop: every round visits each session once, in the given order or in a random one. */
+export interface LoopOrder {
+  /** Rounds that are made however long they take. */
+  readonly leastRounds: number;
+  readonly mostRounds: number;
+  /** After this time no round beyond `leastRounds` begins. */
+  readonly maxMs: number;
+  readonly order: VisitOrder;
+  readonly seed: number;
+  /** Whether the calibration kernel runs first, and the load of the machine is read. */
+  readonly calibrate?: boolean;
+}
+
+/** What a timed loop tells beside its samples. */
+export interface LoopFacts {
+  readonly wallMs: number;
+  /** Processor time of the process meanwhile, all threads. */
+  readonly cpuMs: number;
+  /** Time of the calibration kernel right before; null when it was not asked for. */
+  readonly kernelMs: number | null;
+  /** What all processors of the machine did meanwhile; null when not asked for, or where nobody counts. */
+  readonly machine: {
+    readonly processors: number;
+    readonly busyMs: number;
+    readonly stolenMs: number;
+  } | null;
+}
+
+/** What a session costs beside its runs. */
+export interface RestFacts {
+  /** Processor time that went by while nothing ran, and for how long that was. */
+  readonly idleCpuMs: number;
+  readonly idleWallMs: number;
+  /** Resident memory of the process before its first model, at its highest, and after runs, in MB (2^20 bytes). */
+  readonly baseMb: number;
+  readonly peakMb: number;
+  readonly steadyMb: number;
+  /** Time in which the feeds become inputs of the runtime. */
+  readonly feedMs: number;
+}
+
 export type Request =
   | { readonly op: 'hello' }
   | { readonly op: 'open'; readonly path: string; readonly options: SessionOptions }
@@ -37,15 +78,8 @@ export type Request =
       readonly wanted?: readonly string[];
     }
   | { readonly op: 'prepare'; readonly session: number; readonly feeds: readonly TensorHeader[] }
-  | {
-      readonly op: 'time';
-      readonly sessions: readonly number[];
-      readonly leastRounds: number;
-      readonly mostRounds: number;
-      readonly maxMs: number;
-      readonly order: VisitOrder;
-      readonly seed: number;
-    }
+  | ({ readonly op: 'time'; readonly sessions: readonly number[] } & LoopOrder)
+  | { readonly op: 'rest'; readonly session: number; readonly ms: number }
   | { readonly op: 'close'; readonly session: number }
   | ({
       readonly op: 'profile';
@@ -92,7 +126,8 @@ export interface Answers {
   readonly run: { readonly outputs: readonly TensorHeader[] };
   readonly prepare: Record<never, never>;
   /** Buffers: one Float64Array of run times for each session asked for. */
-  readonly time: Record<never, never>;
+  readonly time: LoopFacts;
+  readonly rest: RestFacts;
   readonly close: Record<never, never>;
   readonly save: { readonly ms: number };
   /** `file` is the profile. */
