@@ -18,6 +18,7 @@ import {
   type Stats,
   statSync,
   unlinkSync,
+  write,
   writeSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -38,6 +39,8 @@ const SYNC_STEP = 64 << 20;
 export interface Sink {
   /** Appends bytes, or the whole of a source (copied in pieces). The bytes may be reused once this returns. */
   write(chunk: Uint8Array | ByteSource): void;
+  /** As `write`, but the system writes while the caller makes what comes next. Wait for it before the next call. */
+  push(chunk: Uint8Array): Promise<void>;
   /** Bytes written so far. */
   readonly bytes: number;
 }
@@ -176,11 +179,16 @@ class FileSink implements Sink {
   readonly #target: string;
   readonly #hash: Hash | undefined;
   readonly #isForced: boolean;
-  readonly #buffer = Buffer.allocUnsafe(CHUNK);
   readonly #syncs: Promise<Error | null>[] = [];
+  #buffer = Buffer.allocUnsafeSlow(CHUNK);
   #buffered = 0;
   #bytes = 0;
+  /** Where the next write goes, in a file. */
+  #position = 0;
   #unsynced = 0;
+  /** What `push` handed to the system last, and the buffer that is then free. */
+  #behind: Promise<void> = Promise.resolve();
+  #spare: Buffer<ArrayBuffer> | undefined;
 
   /** @param forced the file is to be on the disk when it is finished. */
   constructor(fd: number, target: string, { hash, forced }: { hash: boolean; forced: boolean }) {
@@ -199,8 +207,50 @@ class FileSink implements Sink {
     else this.#copy(chunk);
   }
 
+  async push(chunk: Uint8Array): Promise<void> {
+    if (!this.#isForced) {
+      this.#append(chunk);
+      return;
+    }
+    this.#bytes += chunk.length;
+    for (let done = 0; done < chunk.length; ) {
+      if (this.#buffered === CHUNK) await this.#flushBehind();
+      const length = Math.min(CHUNK - this.#buffered, chunk.length - done);
+      this.#buffer.set(chunk.subarray(done, done + length), this.#buffered);
+      this.#buffered += length;
+      done += length;
+    }
+  }
+
+  /** Hands the full buffer to the system when it has written the one before. */
+  async #flushBehind(): Promise<void> {
+    await this.#behind;
+    const full = this.#buffer;
+    this.#buffer = this.#spare ?? Buffer.allocUnsafeSlow(CHUNK);
+    this.#spare = full;
+    this.#buffered = 0;
+    this.#hash?.update(full);
+    this.#behind = this.#putBehind(full, this.#position);
+    this.#position += full.length;
+    // Whoever waits next is told.
+    this.#behind.catch(() => undefined);
+  }
+
+  async #putBehind(bytes: Buffer, position: number): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      const rest = bytes.length - done;
+      done += await new Promise<number>((resolve, reject) => {
+        write(this.#fd, bytes, done, rest, position + done, (error, count) =>
+          error === null ? resolve(count) : reject(asOutputError(this.#target, error)),
+        );
+      });
+    }
+    this.#sync(bytes.length);
+  }
+
   /** Writes what is gathered and gives the digest. */
-  finish(): string | null {
+  async finish(): Promise<string | null> {
+    await this.#behind;
     this.#flush();
     return this.#hash?.digest('hex') ?? null;
   }
@@ -208,6 +258,7 @@ class FileSink implements Sink {
   /** When this settles, nobody else uses the descriptor any more. */
   async settle(): Promise<void> {
     // An error of the disk is told to the first who asks: it must not be lost because that was not the last one.
+    await this.#behind;
     const failures = (await Promise.all(this.#syncs)).filter((error) => error !== null);
     this.#syncs.length = 0;
     if (failures[0] !== undefined) throw asOutputError(this.#target, failures[0]);
@@ -244,9 +295,19 @@ class FileSink implements Sink {
   #put(bytes: Uint8Array): void {
     this.#hash?.update(bytes);
     guarded(this.#target, () => {
-      for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
+      for (let done = 0; done < bytes.length; ) {
+        // Pipes and devices have no positions.
+        const position = this.#isForced ? this.#position + done : null;
+        done += writeSync(this.#fd, bytes, done, bytes.length - done, position);
+      }
     });
-    this.#unsynced += bytes.length;
+    this.#position += bytes.length;
+    this.#sync(bytes.length);
+  }
+
+  /** Counts what was written, and asks for it to be put on the disk when it is much. */
+  #sync(bytes: number): void {
+    this.#unsynced += bytes;
     if (!this.#isForced || this.#unsynced < SYNC_STEP) return;
     this.#unsynced = 0;
     this.#syncs.push(new Promise((resolve) => fdatasync(this.#fd, resolve)));
@@ -273,7 +334,7 @@ const writeOne = async (file: OutputFile, options: OutputOptions): Promise<Pendi
     fd = guarded(path, () => openSync(temp ?? target, temp === undefined ? 'w' : 'wx'));
     sink = new FileSink(fd, path, { hash: options.hash === true, forced: temp !== undefined });
     await file.write(sink);
-    const sha256 = sink.finish();
+    const sha256 = await sink.finish();
     await sink.settle();
     const open = fd;
     if (temp !== undefined) {

@@ -4,7 +4,6 @@
  */
 import { existsSync } from 'node:fs';
 import { basename, extname } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { OrthoError } from '../core/errors.ts';
 import { type JobIo, silentIo } from '../core/job-io.ts';
 import type { Finding } from '../core/report.ts';
@@ -15,9 +14,6 @@ import type { WeightFile, WeightTensor } from '../formats/state-dict.ts';
 import { torchZipChunks } from '../formats/torch-zip-write.ts';
 import { dataFiles } from './data-files.ts';
 import { checkOutput, type OutputFile, writeFilesAtomically } from './output.ts';
-
-/** After so many bytes signals are delivered and looked at. */
-const ATTENTION = 64 << 20;
 
 type Tensors = ReadonlyMap<string, WeightTensor>;
 type TextMetadata = ReadonlyMap<string, string>;
@@ -111,13 +107,9 @@ const plan = (
   const file = (path: string, content: Tensors): OutputFile => ({
     path,
     write: async (sink) => {
-      let looked = 0;
       for (const chunk of chunks(content, metadata)) {
-        sink.write(chunk);
+        await sink.push(chunk);
         io.progress('writing', total === 0 ? 1 : Math.min(1, (before + sink.bytes) / total));
-        if (sink.bytes - looked < ATTENTION) continue;
-        looked = sink.bytes;
-        await setImmediate();
         io.signal.throwIfAborted();
       }
       before += sink.bytes;

@@ -140,10 +140,13 @@ describe('one file', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('a file system that takes no more in the middle is output/unwritable', () => {
+  test.each([
+    ['write', 'sink.write'],
+    ['push', 'await sink.push'],
+  ])('a file system that takes no more in the middle is output/unwritable (%s)', (_, give) => {
     const script = `
       import { writeAtomically } from ${JSON.stringify(built)};
-      const write = (sink) => { for (let i = 0; i < 8; i++) sink.write(new Uint8Array(1 << 20)); };
+      const write = async (sink) => { for (let i = 0; i < 8; i++) ${give}(new Uint8Array(1 << 20)); };
       await writeAtomically(process.argv[1], write, { force: true }).catch(({ code }) => console.log(code));`;
     writeFileSync(at('out'), 'old');
     const command = `ulimit -f 2048; exec "$0" --input-type=module -e '${script}' "$1"`;
@@ -151,6 +154,29 @@ describe('one file', () => {
     expect(stdout).toBe('output/unwritable\n');
     expect(readFileSync(at('out'), 'utf8')).toBe('old');
     expect(readdirSync(folder)).toEqual(['out']);
+  });
+
+  test('what is pushed and what is written comes in order, whatever its size', async () => {
+    const parts = [5, 3 << 20, 0, (1 << 20) - 5, 1 << 20, 1, 70 << 20, 9].map((size, i) =>
+      new Uint8Array(size).fill(i + 1),
+    );
+    const { bytes, sha256 } = await writeAtomically(
+      at('mixed'),
+      async (sink) => {
+        for (const [i, part] of parts.entries()) {
+          if (i % 3 === 2) sink.write(part);
+          else await sink.push(part);
+          // The bytes are the caller's again.
+          part.fill(255);
+        }
+      },
+      { hash: true },
+    );
+    const expected = Buffer.concat(parts.map((part, i) => part.fill(i + 1)));
+    expect(bytes).toBe(expected.length);
+    expect(Buffer.compare(readFileSync(at('mixed')), expected)).toBe(0);
+    expect(sha256).toBe(createHash('sha256').update(expected).digest('hex'));
+    await writeAtomically('/dev/null', (sink) => sink.push(expected.subarray(0, 3 << 20)));
   });
 
   test.skipIf(process.getuid?.() === 0)('a folder without permission is output/unwritable', async () => {
