@@ -46,6 +46,9 @@ export { type OutputOptions, type Sink, type WrittenFile, writeAtomically } from
 export { type QuantizeOptions, quantizeModel } from './jobs/quantize.ts';
 export { type RemapJobOptions, remapFile } from './jobs/remap.ts';
 export { type RunOptions, runJobs } from './jobs/run.ts';
+export { type TuneJobOptions, tuneModels } from './jobs/tune.ts';
+export type { TunedModel, TunedOptions } from './jobs/tuned-options.ts';
+export { createTunedSession, type TunedSession, type TunedSessionOptions } from './jobs/tuned-session.ts';
 export { type VerifyOptions, verifyModel } from './jobs/verify.ts';
 export { passes } from './passes/index.ts';
 export { type Pass, type PassContext, rewrite } from './passes/pass.ts';
@@ -61,6 +64,7 @@ export type { OptimizeData } from './report/schemas/optimize.ts';
 export type { QuantizeData } from './report/schemas/quantize.ts';
 export type { RemapData } from './report/schemas/remap.ts';
 export type { RunData } from './report/schemas/run.ts';
+export type { TuneData } from './report/schemas/tune.ts';
 export type { ParityData, VerifyData } from './report/schemas/verify.ts';
 export type { Metric } from './verify/metric.ts';
 export { metrics } from './verify/metrics/index.ts';

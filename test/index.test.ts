@@ -14,6 +14,7 @@ test('every command is a function', () => {
     quantize: library.quantizeModel,
     remap: library.remapFile,
     run: library.runJobs,
+    tune: library.tuneModels,
     verify: library.verifyModel,
   };
   expect(Object.keys(jobs).sort()).toEqual(Object.keys(tools).sort());

@@ -14,5 +14,9 @@ export const tools = {
   verify: { summary: 'numeric parity with a model or stored outputs', load: () => import('./verify.ts') },
   bench: { summary: 'latency, alone and together', load: () => import('./bench.ts') },
   doctor: { summary: 'why is it slow, or wrong', load: () => import('./doctor.ts') },
+  tune: {
+    summary: 'the fastest session options for this machine',
+    load: () => import('./tune.ts'),
+  },
   run: { summary: 'a whole job file', load: () => import('./run.ts') },
 } as const satisfies Record<string, Command>;

@@ -82,15 +82,27 @@ const asOrthoError = (error: unknown): OrthoError => {
   return new OrthoError('internal/bug', message, { cause: error });
 };
 
-/** Rejects when the user or the system asks the process to end; the work is told through the signal. */
-const interruption = (controller: AbortController): { readonly promise: Promise<never>; stop(): void } => {
+/** How long a tool that keeps what it has may take to say it. */
+const GRACE_MS = 5000;
+
+/**
+ * Rejects when the user or the system asks the process to end; the work is told through the signal. With `keepsPartial`
+ * the work gets time to end with what it has: only a second signal, or the end of that time, rejects.
+ */
+const interruption = (
+  controller: AbortController,
+  keepsPartial: boolean,
+): { readonly promise: Promise<never>; stop(): void } => {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   let onSignal = (_signal: NodeJS.Signals): void => {};
+  let timer: NodeJS.Timeout | undefined;
   const promise = new Promise<never>((_, reject) => {
     onSignal = (signal) => {
+      const isFirst = !controller.signal.aborted;
       const error = new OrthoError('internal/interrupted', `stopped by ${signal}; no output was left behind`);
       controller.abort(error);
-      reject(error);
+      if (keepsPartial && isFirst) timer = setTimeout(() => reject(error), GRACE_MS);
+      else reject(error);
     };
   });
   promise.catch(() => {});
@@ -98,6 +110,7 @@ const interruption = (controller: AbortController): { readonly promise: Promise<
   return {
     promise,
     stop: () => {
+      clearTimeout(timer);
       for (const signal of signals) process.removeListener(signal, onSignal);
     },
   };
@@ -140,7 +153,7 @@ const work = async (
   const terminal = new Terminal(common, controller.signal);
   show(terminal);
   const plan = planReport(common, parsed.inputs);
-  const interrupted = interruption(controller);
+  const interrupted = interruption(controller, tool.keepsPartial === true);
   try {
     const result = await Promise.race([tool.run(parsed.values, terminal), interrupted.promise]);
     terminal.clear();

@@ -36,6 +36,8 @@ export interface ToolDefinition<A extends Arguments, O extends Options, R extend
   extends ToolText {
   readonly arguments: A;
   readonly options: O;
+  /** An interrupted run still returns, soon, a report of what it has. */
+  readonly keepsPartial?: true;
   run(values: ToolValues<A, O>, io: JobIo): Promise<R>;
   /** The exit code of a finished run; by default 0 when the report is ok and 1 when not. */
   exitCode?(result: R, values: ToolValues<A, O>): ExitCode;
@@ -45,6 +47,7 @@ export interface ToolDefinition<A extends Arguments, O extends Options, R extend
 export interface Tool extends ToolText {
   readonly arguments: Arguments;
   readonly options: Options;
+  readonly keepsPartial?: true;
   run(values: Readonly<Record<string, unknown>>, io: JobIo): Promise<Report | PlainOutput>;
   exitCode?(result: Report | PlainOutput, values: Readonly<Record<string, unknown>>): ExitCode;
 }

@@ -99,6 +99,11 @@ export const ERROR_CODES = {
   'verify/nothing-compared': { exit: EXIT.checkFailed, summary: 'no output was compared' },
   'quantize/refused': { exit: EXIT.checkFailed, summary: 'the quantised model is below the quality bar' },
 
+  'tune/mismatch': {
+    exit: EXIT.checkFailed,
+    summary: 'tuned options that were found for another model or on another machine',
+  },
+
   'runtime/failed': { exit: EXIT.runtime, summary: 'the runtime refused to load or run the model' },
   'runtime/crashed': { exit: EXIT.runtime, summary: 'the process that ran the model died' },
   'runtime/timeout': { exit: EXIT.runtime, summary: 'the model ran longer than the time limit' },

@@ -12,6 +12,7 @@ import type { VerifyData } from '../../src/report/schemas/verify.ts';
 import { diff } from './diff-sample.ts';
 import { doctor } from './doctor-sample.ts';
 import { inspectWeights } from './inspect-samples.ts';
+import { tune } from './tune-sample.ts';
 
 const subject = { file: 'model.onnx', sha256: 'ab'.repeat(32), bytes: 13_631_488 };
 
@@ -239,6 +240,7 @@ export const samples: Readonly<Record<string, Report>> = {
   verify: report('verify', parity, { ok: false }),
   bench: report('bench', bench),
   doctor: report('doctor', doctor),
+  tune: report('tune', tune),
   run: report('run', run, { subject: { file: 'demo.json', sha256: null, bytes: 900 } }),
   'another-kind': report('another-kind', {
     ratio: 0.5,

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { remapMapping } from '../../src/jobs/mapping-file.ts';
 import { runConfig } from '../../src/jobs/run-config.ts';
+import { tunedOptions } from '../../src/jobs/tuned-options.ts';
 import { envelope, error } from '../../src/report/schemas/envelope.ts';
 import { reportSchemas } from '../../src/report/schemas/index.ts';
 import { expectGolden, repository } from '../support/golden.ts';
@@ -22,9 +23,13 @@ describe('JSON Schemas', () => {
   test('the job file of run', () => expectGolden('schemas/run-config.schema.json', published(runConfig)));
   test('the mapping file of remap', () =>
     expectGolden('schemas/remap-mapping.schema.json', published(remapMapping)));
+  test('the options file of tune', () =>
+    expectGolden('schemas/session-options.schema.json', published(tunedOptions)));
   test('no other files', () => {
     expect(readdirSync(`${repository}schemas`).sort()).toEqual(
-      [...kinds, 'error', 'remap-mapping', 'run-config'].map((kind) => `${kind}.schema.json`).sort(),
+      [...kinds, 'error', 'remap-mapping', 'run-config', 'session-options']
+        .map((kind) => `${kind}.schema.json`)
+        .sort(),
     );
   });
 });

@@ -13,6 +13,7 @@ import { verifyLayout } from './parity.ts';
 import { quantizeLayout } from './quantize.ts';
 import { remapLayout } from './remap.ts';
 import { runLayout } from './run.ts';
+import { tuneLayout } from './tune.ts';
 
 export const layouts = {
   inspect: inspectLayout,
@@ -24,6 +25,7 @@ export const layouts = {
   verify: verifyLayout,
   bench: benchLayout,
   doctor: doctorLayout,
+  tune: tuneLayout,
   run: runLayout,
 } as const satisfies Record<string, Layout<never>>;
 

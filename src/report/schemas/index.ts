@@ -9,6 +9,7 @@ import { optimize } from './optimize.ts';
 import { quantize } from './quantize.ts';
 import { remap } from './remap.ts';
 import { run } from './run.ts';
+import { tune } from './tune.ts';
 import { verify } from './verify.ts';
 
 export const reportSchemas = {
@@ -21,5 +22,6 @@ export const reportSchemas = {
   verify,
   bench,
   doctor,
+  tune,
   run,
 } as const satisfies Record<string, z.ZodType>;

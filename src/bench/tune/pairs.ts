@@ -1,0 +1,70 @@
+/**
+ * Two configurations side by side. They live in processes of their own and take turns in short blocks, in random order
+ * within each pair of blocks, so that whatever else the machine does meets both. After a block of a session that spins there
+ * is a pause: its idle threads would slow down the one that comes next.
+ */
+import type { Rng } from '../../core/rng.ts';
+import type { PairedTimes } from '../statistics.ts';
+import type { Rig } from './rig.ts';
+
+/** The clock of a search; tests have their own. */
+export interface Clock {
+  /** ms. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+}
+
+/** Longer than the runtime's idle threads spin, in ms. */
+const SETTLE_MS = 40;
+
+/** Two blocks agree when they differ by at most this share. */
+const STEADY = 0.05;
+
+export interface PairPlan {
+  readonly pairs: number;
+  /** Length of a block, in ms. */
+  readonly blockMs: number;
+  readonly rng: Rng;
+  readonly clock: Clock;
+  /** Told of each pair; true ends it there. */
+  readonly isEnough?: (measured: { baseline: readonly number[]; candidate: readonly number[] }) => boolean;
+}
+
+/** @returns the costs of the blocks, at least one pair. */
+export const measureBlockPairs = async (
+  baseline: Rig,
+  candidate: Rig,
+  { pairs, blockMs, rng, clock, isEnough = () => false }: PairPlan,
+): Promise<PairedTimes> => {
+  // Both may have run just now.
+  let isRestless = baseline.isSpinning || candidate.isSpinning;
+  const block = async (rig: Rig): Promise<number> => {
+    if (isRestless) await clock.sleep(SETTLE_MS);
+    isRestless = rig.isSpinning;
+    return rig.block(blockMs);
+  };
+  const measured = { baseline: [] as number[], candidate: [] as number[] };
+  do {
+    if (rng.integer(2) === 0) {
+      measured.baseline.push(await block(baseline));
+      measured.candidate.push(await block(candidate));
+    } else {
+      measured.candidate.push(await block(candidate));
+      measured.baseline.push(await block(baseline));
+    }
+  } while (measured.baseline.length < pairs && !isEnough(measured));
+  return measured;
+};
+
+/** Blocks that do not count, until two in a row agree. */
+export const warmUpRig = async (
+  rig: Rig,
+  { blockMs, most }: { blockMs: number; most: number },
+): Promise<void> => {
+  let previous = await rig.block(blockMs);
+  for (let i = 1; i < most; i++) {
+    const current = await rig.block(blockMs);
+    if (Math.abs(current - previous) <= STEADY * previous) return;
+    previous = current;
+  }
+};

@@ -1,0 +1,105 @@
+/**
+ * Is a configuration really faster than the default? Pairs of blocks over fresh processes for both, until the answer is
+ * clear or the time is spent: the rule and the intervals of a benchmark (sequential.ts). What the search measured does not
+ * count, because the best of many measurements looks better than it is; and as several configurations get their chance,
+ * each must also hold at the confidence that keeps all of them together at 95 % (Bonferroni).
+ */
+import { answerOf, estimateOf, intervalOf, startLooks } from '../sequential.ts';
+import { ratioOfPairs } from '../statistics.ts';
+import { describeChoices } from './configuration.ts';
+import { measureBlockPairs, warmUpRig } from './pairs.ts';
+import { openRig, type Rig } from './rig.ts';
+import { BLOCK_MS, checkTrial, failTrial, isOwnFailure, type Trial, type TuneLab } from './trial.ts';
+
+export interface ProofOptions {
+  /** Differences within this share count as none. */
+  readonly margin: number;
+  /** Configurations that are tried like this one. */
+  readonly candidates: number;
+  /** When it must be over, on the clock of the lab. */
+  readonly endMs: number;
+}
+
+const LEAST_SESSIONS = 3;
+/** A session is about this share of the time. */
+const OF_BUDGET = 1 / 6;
+const LEAST_PAIRS = 3;
+const MOST_PAIRS = 40;
+const WARM_UP_BLOCKS = 4;
+const ALPHA = 0.05;
+
+/** One fresh session of both; undefined when the outputs are wrong. @returns ln of candidate / default. */
+const proofSession = async (lab: TuneLab, trial: Trial, lengthMs: number): Promise<number | undefined> => {
+  const { plan, clock, rng } = lab;
+  const began = clock.now();
+  const rigs: Rig[] = [];
+  try {
+    // Which of the two is loaded first decides where its weights lie.
+    const isCandidateFirst = rng.integer(2) === 0;
+    const open = async (options: Trial['options']): Promise<Rig> => {
+      const rig = await openRig(plan, options);
+      rigs.push(rig);
+      return rig;
+    };
+    const first = await open(isCandidateFirst ? trial.options : []);
+    const second = await open(isCandidateFirst ? [] : trial.options);
+    const [candidate, defaults] = isCandidateFirst ? [first, second] : [second, first];
+    if (!(await checkTrial(lab, trial, candidate))) return undefined;
+    for (const rig of rigs) await warmUpRig(rig, { blockMs: BLOCK_MS, most: WARM_UP_BLOCKS });
+    const measured = await measureBlockPairs(defaults, candidate, {
+      pairs: MOST_PAIRS,
+      blockMs: BLOCK_MS,
+      rng,
+      clock,
+      isEnough: ({ baseline }) => baseline.length >= LEAST_PAIRS && clock.now() - began >= lengthMs,
+    });
+    return Math.log(ratioOfPairs(measured));
+  } finally {
+    await Promise.all(rigs.map((rig) => rig.close()));
+  }
+};
+
+/** What the sessions so far say. A user who stops the search here gets this as well. */
+const conclude = (trial: Trial, logRatios: readonly number[], { margin, candidates }: ProofOptions): void => {
+  const estimate = estimateOf(logRatios);
+  const { ratio, ci95, verdict } = answerOf(estimate, { margin });
+  const isClear = intervalOf(estimate, 1 - ALPHA / candidates)[1] < 1;
+  trial.proof = { ratio, ci95, sessions: logRatios.length, isProven: verdict === 'faster' && isClear };
+  trial.outcome = verdict === 'faster' && !isClear ? 'inconclusive' : verdict;
+  trial.message =
+    verdict === 'faster' && !isClear
+      ? `faster by itself, not clearly enough as one of ${candidates}`
+      : undefined;
+};
+
+/** Measures fresh sessions until the answer is clear or the time is spent; sets outcome and proof of the trial. */
+export const proveFaster = async (lab: TuneLab, trial: Trial, options: ProofOptions): Promise<void> => {
+  const { clock } = lab;
+  const { margin, endMs } = options;
+  const began = clock.now();
+  const budgetMs = endMs - began;
+  const isAnswered = startLooks({ margin });
+  const logRatios: number[] = [];
+  // Both sides are loaded: twice of what the search took.
+  let costMs = 2 * trial.costMs;
+  while (clock.now() + costMs <= endMs) {
+    trial.stage = 'final';
+    trial.outcome = logRatios.length === 0 ? 'inconclusive' : trial.outcome;
+    lab.onStep(`proof of ${describeChoices(trial.choices)}, session ${logRatios.length + 1}`);
+    const sessionBegan = clock.now();
+    try {
+      const logRatio = await proofSession(lab, trial, budgetMs * OF_BUDGET);
+      if (logRatio === undefined) return;
+      logRatios.push(logRatio);
+    } catch (error) {
+      if (!isOwnFailure(error)) throw error;
+      failTrial(trial, error);
+      return;
+    }
+    const now = clock.now();
+    costMs = now - sessionBegan;
+    if (logRatios.length < LEAST_SESSIONS) continue;
+    conclude(trial, logRatios, options);
+    if (isAnswered(() => estimateOf(logRatios), logRatios.length, (now - began) / budgetMs)) return;
+  }
+};

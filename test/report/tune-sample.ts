@@ -1,0 +1,87 @@
+/** A tune report in which everything occurs. */
+import type { TuneData } from '../../src/report/schemas/tune.ts';
+
+const session = { threads: 1, disabledOptimizers: ['NchwcTransformer'] };
+
+export const tune: TuneData = {
+  environment: { cpu: 'Xeon', cores: 2 },
+  machine: {
+    id: '0123456789ab',
+    processor: 'Xeon, family 6',
+    cores: 2,
+    cpuQuota: null,
+    platform: 'linux x64',
+    onnxruntime: '1.30.0',
+  },
+  objective: 'latency',
+  models: ['a.onnx', 'evil\u001b[31m.onnx'].map((name) => ({
+    name,
+    file: `models/${name}`,
+    sha256: 'ab'.repeat(32),
+    bytes: 1234,
+  })),
+  defaults: { p50: 12.5, parity: { ok: true } },
+  tried: [
+    {
+      name: 'threads 1 + 1, all without NchwcTransformer',
+      options: [session, session],
+      stage: 'final',
+      p50: 10.01,
+      ratio: 0.801,
+      ci95: [0.79, 0.82],
+      sessions: 6,
+      parity: { ok: true },
+      verdict: 'faster',
+    },
+    {
+      name: 'no arena',
+      options: [{ arena: false }, { arena: false }],
+      stage: 'halved',
+      p50: 12.4,
+      ratio: 0.99,
+      ci95: null,
+      sessions: 0,
+      parity: { ok: true },
+      verdict: 'dropped',
+    },
+    {
+      name: 'level basic',
+      options: [{ level: 'basic' }, { level: 'basic' }],
+      stage: 'screened',
+      p50: null,
+      ratio: null,
+      ci95: null,
+      sessions: 0,
+      parity: { ok: false, message: 'a.onnx, output "y": 3 of 4 elements differ' },
+      verdict: 'differs',
+      message: 'a.onnx, output "y": 3 of 4 elements differ',
+    },
+    {
+      name: 'parallel, 2 branches',
+      options: [
+        { parallel: true, interOpThreads: 2 },
+        { parallel: true, interOpThreads: 2 },
+      ],
+      stage: 'screened',
+      p50: null,
+      ratio: null,
+      ci95: null,
+      sessions: 0,
+      parity: null,
+      verdict: 'failed',
+      message: 'runtime/crashed: the process died',
+    },
+  ],
+  untried: 7,
+  best: {
+    name: 'threads 1 + 1, all without NchwcTransformer',
+    isDefault: false,
+    p50: 10.01,
+    ratio: 0.801,
+    ci95: [0.79, 0.82],
+    sessions: 6,
+  },
+  options: ['a.onnx', 'evil\u001b[31m.onnx'].map((model) => ({ model, session })),
+  output: 'options.json',
+  interrupted: false,
+};
