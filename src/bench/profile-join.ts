@@ -4,7 +4,8 @@
  *
  *   bytes   every input read once, every output written once, as the runtime lays them out; nothing for views, twice the
  *           output for lookups and slices, which read only what they give
- *   flops   two a multiply–accumulate; one an element of the output for operators without
+ *   flops   two a multiply–accumulate; for operators without, one an element of the output or of the first input, whichever
+ *           has more
  */
 import { type DType, dtypeInfo } from '../core/dtype.ts';
 import { groupBy } from '../core/group-by.ts';
@@ -53,7 +54,7 @@ const LOOKUPS: ReadonlySet<string> = new Set(['Gather', 'GatherND', 'GatherEleme
 /** Their bodies are kernels of their own. */
 const CONTROL: ReadonlySet<string> = new Set(['If', 'Loop', 'Scan']);
 
-/** Elements of an output count as operations only for operators that compute something. */
+/** Elements count as operations only for operators that compute something. */
 const MOVES: ReadonlySet<string> = new Set([
   ...VIEWS,
   ...LOOKUPS,
@@ -197,7 +198,8 @@ export const joinWork = ({ timings, model, optimized, feeds }: JoinInput): Kerne
       : node === undefined
         ? null
         : counted || (fused ?? counted ?? null);
-    const computes = MOVES.has(timing.op) ? 0 : elements(timing.outputs);
+    const { inputs, outputs } = timing;
+    const computes = MOVES.has(timing.op) ? 0 : Math.max(elements(outputs), elements(inputs.slice(0, 1)));
     return {
       timing,
       op: node?.qualifiedOp ?? timing.op,
