@@ -4,7 +4,15 @@
  */
 import type { StartHost, Target } from './measure.ts';
 import { measurePairs, type PairOptions, type SessionPair } from './pair-sessions.ts';
-import { type Answer, answerOf, type Estimate, estimateOf, type Question, startLooks } from './sequential.ts';
+import {
+  type Answer,
+  answerOf,
+  differenceOf,
+  type Estimate,
+  estimateOf,
+  type Question,
+  startLooks,
+} from './sequential.ts';
 
 export interface CompareOptions extends PairOptions, Question {}
 
@@ -47,3 +55,24 @@ export const compareModels = (
   candidate: Target,
   options: CompareOptions,
 ): Promise<Comparison> => compareBy(start, [baseline, candidate], options, estimateOf);
+
+/**
+ * Compares a model with one that was measured at another time: both in pairs with the same yardstick.
+ * @param stored the ratios baseline / yardstick of its sessions; two or more.
+ * @returns a comparison whose `sessionRatios` are candidate / baseline, with the stored mean as the baseline.
+ * @throws OrthoError of the runtime.
+ */
+export const compareWithStored = async (
+  start: StartHost,
+  yardstick: Target,
+  stored: readonly number[],
+  candidate: Target,
+  options: CompareOptions,
+): Promise<Comparison> => {
+  const before = estimateOf(stored.map(Math.log));
+  const result = await compareBy(start, [yardstick, candidate], options, (logRatios) =>
+    differenceOf(estimateOf(logRatios), before),
+  );
+  const scale = Math.exp(before.mean);
+  return { ...result, sessionRatios: result.sessionRatios.map((ratio) => ratio / scale) };
+};

@@ -2,7 +2,9 @@
 import { choice, flag, path, percent, text } from './options.ts';
 
 export const compareOptions = {
-  baseline: path('MODEL', 'compare every model with this one'),
+  baseline: path('MODEL', 'compare every model with this one, or with a stored baseline (.json)'),
+  remeasure: flag('measure the model of a stored baseline again, here and now'),
+  saveBaseline: text('FILE', 'store what is measured, with the machine it holds for'),
   margin: percent('P', 'differences within this share count as none', { default: 0.03 }),
   maxRegression: percent('P', 'exit 1 when a model is proven to be slower than the baseline by more'),
   onInconclusive: choice(

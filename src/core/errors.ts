@@ -97,6 +97,14 @@ export const ERROR_CODES = {
   },
   'verify/parity': { exit: EXIT.checkFailed, summary: 'outputs differ beyond the tolerance' },
   'verify/nothing-compared': { exit: EXIT.checkFailed, summary: 'no output was compared' },
+  'baseline/invalid': {
+    exit: EXIT.inputInvalid,
+    summary: 'a stored baseline of latencies that is damaged or malformed',
+  },
+  'baseline/refused': {
+    exit: EXIT.inputInvalid,
+    summary: 'a stored baseline that says nothing here: another machine, runtime or option',
+  },
   'quantize/refused': { exit: EXIT.checkFailed, summary: 'the quantised model is below the quality bar' },
 
   'tune/mismatch': {

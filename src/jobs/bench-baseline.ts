@@ -13,7 +13,8 @@ import { checkParity, type ParityCheck, parityFinding } from './bench-parity.ts'
 
 /** A model, or the record of one. */
 export interface Baseline {
-  readonly name: string;
+  /** What a candidate is compared with. @throws usage/unknown-name */
+  nameFor(candidate: BenchTarget): string;
   /** @throws OrthoError of the runtime. */
   checkParity(candidate: BenchTarget, tolerances: Tolerances): Promise<ParityCheck>;
   /** @throws OrthoError of the runtime. */
@@ -22,7 +23,7 @@ export interface Baseline {
 
 /** A baseline that is measured together with its candidates. */
 export const liveBaseline = (lab: BenchLab, baseline: BenchTarget): Baseline => ({
-  name: baseline.name,
+  nameFor: () => baseline.name,
   checkParity: (candidate, tolerances) => checkParity(lab, baseline, candidate, tolerances),
   compare: (candidate, options) =>
     compareModels(lab.start, baseline, { ...candidate, feeds: baseline.feeds }, options),
@@ -56,7 +57,7 @@ export const rankCandidates = async (
   for (const [candidate, check] of checked) {
     if (check.parity !== undefined) parity.push(check.parity);
     if (check.reason !== undefined) {
-      lab.findings.push(parityFinding(baseline.name, candidate, check.reason, ignoreParity));
+      lab.findings.push(parityFinding(baseline.nameFor(candidate), candidate, check.reason, ignoreParity));
     }
     if (check.reason === undefined || ignoreParity) ranked.add(candidate);
   }
@@ -78,9 +79,11 @@ export const compareCandidates = async (
     candidates,
     ({ path }) => path,
     (candidate) => {
-      lab.io.progress(`${candidate.name} against ${baseline.name}`);
+      lab.io.progress(`${candidate.name} against ${baseline.nameFor(candidate)}`);
       return baseline.compare(candidate, { session, seed, margin, maxRegression, budgetMs: takeMs() });
     },
   );
-  return compared.map(([candidate, result]) => judgeComparison(lab, baseline.name, candidate, result, plan));
+  return compared.map(([candidate, result]) =>
+    judgeComparison(lab, baseline.nameFor(candidate), candidate, result, plan),
+  );
 };

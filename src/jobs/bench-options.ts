@@ -13,7 +13,14 @@ export interface BenchModel {
 
 export interface BenchOptions {
   readonly models: readonly BenchModel[];
+  /** A model, or the `.json` file of a stored baseline. */
   readonly baseline?: BenchModel | undefined;
+  /** Measure the model of a stored baseline again instead of taking the stored numbers. */
+  readonly remeasure?: boolean;
+  /** Where to store what is measured of `models`, for later comparisons. */
+  readonly saveBaseline?: string | undefined;
+  /** Replace a file that exists. */
+  readonly force?: boolean;
   /** Seconds for everything. Default: {@link defaultDuration}. */
   readonly duration?: number | undefined;
   /** Measure several models alone only. */

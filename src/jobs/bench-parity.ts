@@ -35,7 +35,7 @@ export const answersOf = async (lab: BenchLab, { path, feeds }: BenchTarget): Pr
 };
 
 /** Outputs made of random numbers; what is in the runtime's own format cannot be looked into. */
-const randomOf = (path: string): ReadonlySet<string> =>
+export const randomOf = (path: string): ReadonlySet<string> =>
   path.endsWith('.ort') ? new Set() : randomOutputs(loadModel(path));
 
 const namesOf = ({ outputs, skipped }: Answers): string =>

@@ -16,10 +16,13 @@ import { BenchBudget } from './bench-budget.ts';
 import { BenchLab, type BenchTarget } from './bench-lab.ts';
 import { type BenchModel, type BenchOptions, defaultDuration } from './bench-options.ts';
 import { benchAlone, benchPipeline } from './bench-phases.ts';
+import { chooseBaseline, saveBaseline, storedBaseline } from './bench-stored.ts';
+import { checkOutput } from './output.ts';
 import { subjectOf } from './subject.ts';
 
 const ALONE_WEIGHT = 1;
 const TOGETHER_WEIGHT = 0.5;
+/** Of a comparison, and of a model that is stored as a baseline. */
 const COMPARE_WEIGHT = 6;
 
 const uniqueNames = (models: readonly BenchModel[]): string[] => {
@@ -32,7 +35,11 @@ const uniqueNames = (models: readonly BenchModel[]): string[] => {
 };
 
 /** @throws usage/conflict for options that need another one. */
-const checkOptions = ({ baseline, maxRegression, onInconclusive }: BenchOptions): void => {
+const checkOptions = (options: BenchOptions): void => {
+  const { baseline, maxRegression, onInconclusive, models, saveBaseline: path, force = false } = options;
+  if (path !== undefined) {
+    checkOutput(path, { force, inputs: [baseline, ...models].flatMap((model) => model?.file ?? []) });
+  }
   if (maxRegression !== undefined && baseline === undefined) {
     throw new OrthoError('usage/conflict', '--max-regression needs a --baseline to be slower than');
   }
@@ -61,17 +68,18 @@ const modelData = (lab: BenchLab, { name, path, feeds }: BenchTarget, latency: L
  * @throws OrthoError when no model (or the baseline) can be measured: file/*, model/*, runtime/*, usage/*.
  */
 export const benchModels = async (options: BenchOptions): Promise<Report<'bench', BenchData>> => {
-  const { models, baseline, alone = false, margin = 0.03 } = options;
+  const { models, alone = false, margin = 0.03 } = options;
   checkOptions(options);
+  const { live: baseline, stored } = chooseBaseline(options);
   const all = baseline === undefined ? models : [baseline, ...models];
   const names = uniqueNames(all);
   const lab = new BenchLab(options);
-  const comparisonsPlanned = baseline === undefined ? 0 : models.length;
+  const comparisonsPlanned = options.baseline === undefined ? 0 : models.length;
   const isPipeline = !alone && models.length > 1;
   const weight =
     all.length * ALONE_WEIGHT +
     (isPipeline ? 2 * models.length * TOGETHER_WEIGHT : 0) +
-    comparisonsPlanned * COMPARE_WEIGHT;
+    (comparisonsPlanned + (options.saveBaseline === undefined ? 0 : models.length)) * COMPARE_WEIGHT;
   const budget = new BenchBudget((options.duration ?? defaultDuration(all.length)) * 1000, weight);
 
   const readable = [...models, ...(baseline === undefined ? [] : [baseline])].find(({ file }) =>
@@ -98,7 +106,8 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
   );
   const base = targets.find(({ isBaseline }) => isBaseline);
   const others = targets.filter(({ isBaseline }) => !isBaseline);
-  const against = base === undefined ? undefined : liveBaseline(lab, base);
+  const against =
+    stored === undefined ? base && liveBaseline(lab, base) : await storedBaseline(lab, environment, stored);
   const ranking = against && (await rankCandidates(lab, against, others, options));
   const alive = ranking?.alive ?? others;
   const measured = await lab.each(
@@ -121,6 +130,12 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
           { margin, maxRegression: options.maxRegression, onInconclusive: options.onInconclusive ?? 'pass' },
           () => budget.take(COMPARE_WEIGHT),
         );
+  const { saveBaseline: path } = options;
+  if (path !== undefined) {
+    await saveBaseline(lab, environment, candidates, { path, force: options.force === true }, () =>
+      budget.take(COMPARE_WEIGHT),
+    );
+  }
   const data: BenchData = {
     environment,
     models: measured.map(([target, latency]) => modelData(lab, target, latency)),

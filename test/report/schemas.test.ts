@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
+import { baselineFile } from '../../src/jobs/baseline-file.ts';
 import { remapMapping } from '../../src/jobs/mapping-file.ts';
 import { runConfig } from '../../src/jobs/run-config.ts';
 import { tunedOptions } from '../../src/jobs/tuned-options.ts';
@@ -25,9 +26,11 @@ describe('JSON Schemas', () => {
     expectGolden('schemas/remap-mapping.schema.json', published(remapMapping)));
   test('the options file of tune', () =>
     expectGolden('schemas/session-options.schema.json', published(tunedOptions)));
+  test('the stored baseline of bench', () =>
+    expectGolden('schemas/bench-baseline.schema.json', published(baselineFile)));
   test('no other files', () => {
     expect(readdirSync(`${repository}schemas`).sort()).toEqual(
-      [...kinds, 'error', 'remap-mapping', 'run-config', 'session-options']
+      [...kinds, 'bench-baseline', 'error', 'remap-mapping', 'run-config', 'session-options']
         .map((kind) => `${kind}.schema.json`)
         .sort(),
     );
