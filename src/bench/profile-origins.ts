@@ -1,9 +1,9 @@
 /**
  * Which nodes of the model a node of the runtime's rewritten graph stands for.
  *
- * The runtime keeps names where it can. A node stands for the node of the model that has its name, and for those that
- * make values with the names of its outputs (a node in the blocked layout is called after such a value,
- * `VALUE_nchwc`). From there it stands for everything backwards until what another node stands for: that is what
+ * The runtime keeps names where it can. A node stands for the node of the model that has its name (or had it before the
+ * runtime made it unique, `NAME_token_7`), and for those that make values with the names of its outputs (a node in the
+ * blocked layout is called after such a value, `VALUE_nchwc`). From there it stands for everything backwards until what another node stands for: that is what
  * was fused into it. What hangs behind a node and reads what that node also reads (the addition of a residual) was
  * fused forwards.
  */
@@ -58,7 +58,7 @@ class Origins {
   /** The nodes that a runtime node stands for by its names. */
   anchor(node: Node): void {
     if (isReorder(node)) return;
-    const byName = this.#nodes.get(node.name);
+    const byName = this.#nodes.get(node.name) ?? this.#renamed(node);
     if (byName !== undefined) this.#own(byName, node);
     const stem = node.name.endsWith(BLOCKED_SUFFIX) ? [node.name.slice(0, -BLOCKED_SUFFIX.length)] : [];
     for (const name of [...node.outputs.flatMap((output) => namesOf(output, this.#runtime)), ...stem]) {
@@ -87,6 +87,13 @@ class Origins {
         }
       }
     }
+  }
+
+  /** QLinearConv `a_token_7` was made of Conv `a`; nodes that the runtime adds may be called after others too. */
+  #renamed(node: Node): Node | undefined {
+    const stem = node.name.replace(/_token_\d+$/, '');
+    const original = stem === node.name ? undefined : this.#nodes.get(stem);
+    return original !== undefined && node.op.includes(original.op) ? original : undefined;
   }
 
   #own(original: Node, runtime: Node): void {

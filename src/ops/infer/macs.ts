@@ -110,6 +110,9 @@ const STANDARD: ReadonlyMap<string, Counter> = new Map<string, Counter>([
 
 const CONTRIB: ReadonlyMap<string, Counter> = new Map<string, Counter>([
   ['FusedConv', convolution(1)],
+  // Channels last: the weights of the second too, their product is the same.
+  ['QLinearConv', convolution(3)],
+  ['NhwcFusedConv', convolution(1)],
   ['FusedGemm', gemm],
   ['QGemm', gemm],
   ['MatMulNBits', matMul(0)],
