@@ -209,9 +209,9 @@ export const tuneModels = async (options: TuneJobOptions): Promise<Report<'tune'
   }))().finally(() => host.close());
   if (isBusy(environment)) {
     findings.push({
-      level: 'note',
+      level: 'warning',
       rule: 'busy-machine',
-      message: `the load average is ${environment.loadAverage} on ${environment.cores} cores: timings include that work`,
+      message: `the load average is ${environment.loadAverage} on ${environment.cores} cores: these are the best options beside that work`,
     });
   }
   const result = await tuneSessions(

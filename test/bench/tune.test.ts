@@ -17,6 +17,8 @@ interface Physics {
   /** What the only output holds. */
   readonly output?: (options: SessionOptions, runs: number) => number;
   readonly noise?: number;
+  /** ms to load a model. */
+  readonly loadMs?: number;
   /** Fresh sessions of the same options differ by so much. */
   readonly sessionNoise?: number;
   /** The code of the error that loading with these options ends in. */
@@ -54,7 +56,7 @@ class Machine implements Clock {
         if (number === this.#physics.interruptAt) throw new OrthoError('internal/interrupted', 'stopped');
         const code = this.#physics.failure?.(options);
         if (code !== undefined) throw new OrthoError(code, `${path} died`);
-        this.time += 60;
+        this.time += this.#physics.loadMs ?? 60;
         let runs = 0;
         const session: HostedSession = {
           path,
@@ -189,11 +191,16 @@ test('without time for a proof the default stays', async () => {
   expect(machine.time).toBeLessThan(3000);
 });
 
-test('slow models: the time holds, give or take one measurement', async () => {
-  const machine = new Machine({ cost: planted });
-  const { untried } = await tune(machine, { models: [150], seconds: 20 });
+test.each([
+  ['slow models', { cost: planted }, 150],
+  ['very slow models', { cost: planted }, 900],
+  ['slow loading', { cost: planted, loadMs: 2000 }, 4],
+] as const)('%s: the time holds, give or take a measurement', async (_, physics, ms) => {
+  const machine = new Machine(physics);
+  const { trials, untried } = await tune(machine, { models: [ms], seconds: 30 });
+  expect(trials.length).toBeGreaterThan(0);
   expect(untried).toBeGreaterThan(0);
-  expect(machine.time).toBeLessThan(24_000);
+  expect(machine.time).toBeLessThan(36_000);
 });
 
 test('configurations that crash are told and left out', async () => {
@@ -255,7 +262,7 @@ test('steps are told', async () => {
   const steps: string[] = [];
   await tune(new Machine({ cost: planted }), { steps });
   expect(steps[0]).toBe('reference outputs');
-  expect(steps[1]).toMatch(/^threads 1 \(1 of \d+, 2 pairs\)$/);
+  expect(steps[1]).toMatch(/^spinning stop \(1 of \d+, 2 pairs\)$/);
   expect(steps.at(-1)).toMatch(/^proof of .*, session \d+$/);
 });
 

@@ -27,6 +27,7 @@ const MOST_JOINED = 10;
 /** Finalists that are this much slower than the best one have no chance. */
 const WITHIN = 1.05;
 const WARM_UP_BLOCKS = 8;
+const WARM_UP_SHARE = 0.1;
 
 const isUsable = ({ outcome, candidate }: Trial): boolean => outcome === 'dropped' && candidate.length > 0;
 
@@ -93,13 +94,14 @@ export const searchByHalving = async (
       }
       lab.onStep(`${describeChoices(trial.choices)} (${i + 1} of ${group.length}, ${pairs} pairs)`);
       if (trial.candidate.length === 0) trials.push(trial);
-      await measureTrial(lab, trial, defaults, pairs);
+      await measureTrial(lab, trial, defaults, { pairs, endMs });
       costMs = Math.max(costMs * 0.5, trial.costMs);
     }
   };
 
-  await warmUpRig(defaults, { blockMs: BLOCK_MS, most: WARM_UP_BLOCKS });
   const began = clock.now();
+  const mostMs = WARM_UP_SHARE * (endMs - began);
+  await warmUpRig(defaults, { blockMs: BLOCK_MS, mostBlocks: WARM_UP_BLOCKS, mostMs, clock });
   const pool = poolOf({ models, cores }).map((choices) => startTrial(choices, models));
   await round(pool, FIRST_PAIRS, began + FIRST_ROUND_SHARE * (endMs - began));
   let added = joinBest(trials, models);

@@ -56,13 +56,22 @@ export const measureBlockPairs = async (
   return measured;
 };
 
+export interface WarmUpPlan {
+  readonly blockMs: number;
+  readonly mostBlocks: number;
+  /** After this time no further block begins. */
+  readonly mostMs: number;
+  readonly clock: Clock;
+}
+
 /** Blocks that do not count, until two in a row agree. */
 export const warmUpRig = async (
   rig: Rig,
-  { blockMs, most }: { blockMs: number; most: number },
+  { blockMs, mostBlocks, mostMs, clock }: WarmUpPlan,
 ): Promise<void> => {
+  const began = clock.now();
   let previous = await rig.block(blockMs);
-  for (let i = 1; i < most; i++) {
+  for (let i = 1; i < mostBlocks && clock.now() - began < mostMs; i++) {
     const current = await rig.block(blockMs);
     if (Math.abs(current - previous) <= STEADY * previous) return;
     previous = current;

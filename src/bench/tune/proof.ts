@@ -20,12 +20,14 @@ export interface ProofOptions {
   readonly endMs: number;
 }
 
-const LEAST_SESSIONS = 3;
+/** Fewer say too little of how sessions differ. */
+export const LEAST_SESSIONS = 3;
 /** A session is about this share of the time. */
 const OF_BUDGET = 1 / 6;
-const LEAST_PAIRS = 3;
+const LEAST_PAIRS = 2;
 const MOST_PAIRS = 40;
 const WARM_UP_BLOCKS = 4;
+const WARM_UP_SHARE = 0.1;
 const ALPHA = 0.05;
 
 /** One fresh session of both; undefined when the outputs are wrong. @returns ln of candidate / default. */
@@ -45,7 +47,10 @@ const proofSession = async (lab: TuneLab, trial: Trial, lengthMs: number): Promi
     const second = await open(isCandidateFirst ? [] : trial.options);
     const [candidate, defaults] = isCandidateFirst ? [first, second] : [second, first];
     if (!(await checkTrial(lab, trial, candidate))) return undefined;
-    for (const rig of rigs) await warmUpRig(rig, { blockMs: BLOCK_MS, most: WARM_UP_BLOCKS });
+    const mostMs = WARM_UP_SHARE * lengthMs;
+    for (const rig of rigs) {
+      await warmUpRig(rig, { blockMs: BLOCK_MS, mostBlocks: WARM_UP_BLOCKS, mostMs, clock });
+    }
     const measured = await measureBlockPairs(defaults, candidate, {
       pairs: MOST_PAIRS,
       blockMs: BLOCK_MS,
@@ -72,6 +77,9 @@ const conclude = (trial: Trial, logRatios: readonly number[], { margin, candidat
       : undefined;
 };
 
+/** What a session of the proof may take, in ms: both sides are loaded. */
+export const sessionCost = ({ costMs }: Trial): number => 1.5 * costMs;
+
 /** Measures fresh sessions until the answer is clear or the time is spent; sets outcome and proof of the trial. */
 export const proveFaster = async (lab: TuneLab, trial: Trial, options: ProofOptions): Promise<void> => {
   const { clock } = lab;
@@ -80,8 +88,7 @@ export const proveFaster = async (lab: TuneLab, trial: Trial, options: ProofOpti
   const budgetMs = endMs - began;
   const isAnswered = startLooks({ margin });
   const logRatios: number[] = [];
-  // Both sides are loaded: twice of what the search took.
-  let costMs = 2 * trial.costMs;
+  let costMs = sessionCost(trial);
   while (clock.now() + costMs <= endMs) {
     trial.stage = 'final';
     trial.outcome = logRatios.length === 0 ? 'inconclusive' : trial.outcome;

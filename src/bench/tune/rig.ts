@@ -35,7 +35,7 @@ export interface Rig {
 
 /** Rounds of a block: the first is not counted, it finds caches and clocks as others left them. */
 const LEAD_IN = 1;
-const LEAST_ROUNDS = LEAD_IN + 3;
+const LEAST_ROUNDS = LEAD_IN + 2;
 const MOST_ROUNDS = 1000;
 
 const loopOf = (maxMs: number): Parameters<TimingHost['time']>[1] => ({

@@ -65,14 +65,13 @@ const threadChoices = ({ models, cores }: SpaceOptions): Choice[] => {
   return [...new Map(all.map((choice) => [choice.name, choice])).values()];
 };
 
-/** Choices by axis. */
+/** Choices by axis: those that usually matter most come first, as time may be short. */
 const axesOf = (space: SpaceOptions): Map<string, Choice[]> => {
   const { models, cores } = space;
   const one = (axis: string, name: string, options: SessionOptions): Choice =>
     everywhere(axis, name, options, models);
   const branches = [...new Set([2, cores])].filter((count) => count > 1 && count <= cores);
   return new Map([
-    ['threads', threadChoices(space)],
     [
       'spinning',
       [
@@ -80,6 +79,7 @@ const axesOf = (space: SpaceOptions): Map<string, Choice[]> => {
         one('spinning', 'spinning off', { spinning: 'off' }),
       ],
     ],
+    ['threads', threadChoices(space)],
     [
       'level',
       [

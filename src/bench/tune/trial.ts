@@ -102,12 +102,15 @@ export const failTrial = (trial: Trial, error: OrthoError): void => {
   trial.message = `${error.code}: ${error.message}`;
 };
 
-/** Measures a configuration in a fresh process, in pairs of blocks with the default's rig. */
+/**
+ * Measures a configuration in a fresh process, in pairs of blocks with the default's rig.
+ * @param pairs fewer when it is hopeless, or when the time is over.
+ */
 export const measureTrial = async (
   lab: TuneLab,
   trial: Trial,
   defaults: Rig,
-  pairs: number,
+  { pairs, endMs }: { readonly pairs: number; readonly endMs: number },
 ): Promise<void> => {
   const { plan, clock, rng } = lab;
   const began = clock.now();
@@ -118,7 +121,7 @@ export const measureTrial = async (
     await rig.block(BLOCK_MS);
     const isEnough = ({ baseline, candidate }: PairedTimes): boolean => {
       const last = baseline.length - 1;
-      return candidate[last]! > HOPELESS * baseline[last]!;
+      return candidate[last]! > HOPELESS * baseline[last]! || clock.now() > endMs;
     };
     const measured = await measureBlockPairs(defaults, rig, {
       pairs,

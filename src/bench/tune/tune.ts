@@ -9,7 +9,7 @@ import { median } from '../statistics.ts';
 import { searchByHalving } from './halving.ts';
 import type { Clock } from './pairs.ts';
 import { type ConfigurationParity, referenceOutputs } from './parity.ts';
-import { proveFaster } from './proof.ts';
+import { LEAST_SESSIONS, proveFaster, sessionCost } from './proof.ts';
 import { openRig, type RigPlan } from './rig.ts';
 import { scoreOf, type Trial, type TuneLab } from './trial.ts';
 
@@ -46,16 +46,20 @@ const SEARCH_SHARE = 0.55;
 const isInterruption = (error: unknown): boolean =>
   error instanceof OrthoError && error.code === 'internal/interrupted';
 
-/** Gives each finalist its share of what is left. */
+/** Gives each finalist its share of what is left; there are no more than can be given a proof. */
 const proveFinalists = async (
   lab: TuneLab,
   finalists: readonly Trial[],
   { margin, endMs }: TuneOptions,
 ): Promise<void> => {
-  for (const [i, trial] of finalists.entries()) {
+  const leftMs = endMs - lab.clock.now();
+  const affordable = finalists.filter(
+    (trial, i) => i === 0 || (i + 1) * LEAST_SESSIONS * sessionCost(trial) <= leftMs,
+  );
+  for (const [i, trial] of affordable.entries()) {
     const now = lab.clock.now();
-    const share = (endMs - now) / (finalists.length - i);
-    await proveFaster(lab, trial, { margin, candidates: finalists.length, endMs: now + share });
+    const share = (endMs - now) / (affordable.length - i);
+    await proveFaster(lab, trial, { margin, candidates: affordable.length, endMs: now + share });
   }
 };
 
