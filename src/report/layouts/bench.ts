@@ -26,14 +26,18 @@ export const benchLayout: Layout<BenchData> = ({ environment, models, comparison
   if (comparisons.length > 0) {
     blocks.push(
       table(
-        ['candidate', 'baseline', '>ratio', '95 % interval', 'verdict'],
-        comparisons.map(({ candidate, baseline, ratio: middle, ci95, verdict }) => [
-          printable(candidate),
-          printable(baseline),
-          ratio(middle),
-          `${ratio(ci95[0])} to ${ratio(ci95[1])}`,
-          verdict,
-        ]),
+        ['candidate', 'baseline', '>ratio', '95 % interval', '>sessions', '>pairs', 'verdict'],
+        comparisons.map(
+          ({ candidate, baseline, ratio: middle, ci95, sessions, pairs, verdict, regression }) => [
+            printable(candidate),
+            printable(baseline),
+            ratio(middle),
+            `${ratio(ci95[0])} to ${ratio(ci95[1])}`,
+            String(sessions),
+            String(pairs),
+            regression === undefined ? verdict : `${verdict}, regression ${regression}`,
+          ],
+        ),
         'comparisons',
       ),
     );
