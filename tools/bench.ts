@@ -1,7 +1,16 @@
 import { compareOptions } from '../src/cli/compare-options.ts';
-import { argumentList, choice, flag, namedPath, namedShape, seconds } from '../src/cli/options.ts';
+import { exitCodeOfFindings } from '../src/cli/findings-exit.ts';
+import {
+  argumentList,
+  assignment,
+  choice,
+  flag,
+  integer,
+  namedPath,
+  namedShape,
+  seconds,
+} from '../src/cli/options.ts';
 import { defineTool } from '../src/cli/tool.ts';
-import { ERROR_CODES, EXIT } from '../src/core/errors.ts';
 import { LEVELS, SPINNING } from '../src/runtime/session.ts';
 
 export const tool = defineTool({
@@ -22,16 +31,24 @@ export const tool = defineTool({
     ...compareOptions,
     duration: seconds('S', 'time for everything (default: 10, and 2 a model beyond five)'),
     alone: flag('several models: do not measure them together'),
+    workers: integer('N', 'also so many processes at once: inferences a second', { min: 1, max: 256 }),
+    batch: integer('N,N', 'also batches of these sizes', { list: true, min: 1, max: 65536 }),
+    profile: flag('where the time goes: nodes and operators, against what this machine can do'),
+    plot: assignment('[KIND=]FILE.svg', 'draw distribution (default), timeline, contention or roofline', {
+      repeat: true,
+    }),
     spinning: choice(SPINNING, 'MODE', 'what idle threads of a session do', { default: 'default' }),
     level: choice(LEVELS, 'LEVEL', 'how far the runtime optimises when it loads', { default: 'all' }),
     input: namedPath('[NAME=]FILE', 'an input from a .npy file (default: random)', { repeat: true }),
     shape: namedShape('[NAME=]DIMS', 'dimensions of an input that leaves them open', { repeat: true }),
   },
-  run: async ({ models, baseline, threads, timeout, memory, input, shape, ...rest }, io) => {
+  keepsPartial: true,
+  run: async ({ models, baseline, batch, threads, timeout, memory, input, shape, ...rest }, io) => {
     const { benchModels } = await import('../src/jobs/bench.ts');
     const { sessionLimits } = await import('../src/cli/session-limits.ts');
     return benchModels({
       ...rest,
+      batches: batch,
       models: models.map((file) => ({ file })),
       baseline: baseline === undefined ? undefined : { file: baseline },
       given: { files: input, shapes: shape },
@@ -39,10 +56,5 @@ export const tool = defineTool({
       io,
     });
   },
-  // A model that could not be measured is a finding under the name of its error.
-  exitCode: ({ ok, findings }) => {
-    const failed = findings.find(({ level, rule }) => level === 'error' && rule in ERROR_CODES);
-    if (failed !== undefined) return ERROR_CODES[failed.rule as keyof typeof ERROR_CODES].exit;
-    return ok ? EXIT.ok : EXIT.checkFailed;
-  },
+  exitCode: exitCodeOfFindings,
 });

@@ -59,6 +59,10 @@ export class Terminal implements JobIo {
     if (this.#options.verbose) this.#line(printable(message));
   }
 
+  say(message: string): void {
+    if (!this.#options.quiet) this.#line(printable(message));
+  }
+
   warn(message: string): void {
     if (!this.#options.quiet) this.#line(`${this.#paint('yellow', 'warning')}: ${printable(message)}`);
   }

@@ -7,6 +7,8 @@ export interface JobIo {
   progress(step: string, fraction?: number): void;
   /** A detail for those who ask for details (`-v`). */
   log(message: string): void;
+  /** News that are worth a line while the work goes on: when it will end, first results. */
+  say(message: string): void;
   /** Something the user should see at once; what belongs to the result is a finding of the report instead. */
   warn(message: string): void;
   /** Aborted when the user interrupts. */
@@ -17,6 +19,7 @@ export interface JobIo {
 export const silentIo = (): JobIo => ({
   progress: () => {},
   log: () => {},
+  say: () => {},
   warn: () => {},
   signal: new AbortController().signal,
 });

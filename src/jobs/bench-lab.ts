@@ -2,6 +2,7 @@
  * What the phases of a benchmark share: the session options, fresh processes, what is worth telling, and models that
  * fail without taking the others with them.
  */
+import { isInterrupted } from '../bench/blocks.ts';
 import { chooseFeeds, type GivenInputs } from '../bench/feeds.ts';
 import type { Target } from '../bench/measure.ts';
 import { OrthoError } from '../core/errors.ts';
@@ -38,6 +39,7 @@ export class BenchLab {
   readonly start: () => SessionHost;
   readonly #given: GivenInputs;
   #firstError: unknown;
+  #scout: SessionHost | undefined;
 
   constructor(options: BenchOptions) {
     this.io = options.io ?? silentIo();
@@ -52,22 +54,45 @@ export class BenchLab {
     this.start = () => new SessionHost({ ...limits, signal: this.io.signal });
   }
 
+  /** Whether the user ended it. */
+  get isInterrupted(): boolean {
+    return this.io.signal.aborted;
+  }
+
   /** What the report says of the session options. */
   get described(): Record<string, unknown> {
     const { level, threads = null, spinning } = this.session;
     return { runtime: 'onnxruntime-node', level, threads, spinning };
   }
 
-  async runtimeVersion(): Promise<string> {
-    const host = this.start();
+  /**
+   * Starts the process that models are tried out in, until {@link endScouting}.
+   * @returns the version of the runtime, and how long it takes until a process is ready, in ms.
+   */
+  async startScouting(): Promise<{ version: string; startMs: number }> {
+    const began = performance.now();
     try {
-      return await host.version();
-    } finally {
-      await host.close();
+      return { version: await this.#scouting().version(), startMs: performance.now() - began };
+    } catch (error) {
+      await this.endScouting();
+      throw error;
     }
   }
 
-  /** Does `work` for each target; those that fail become findings. @throws the first error when all fail. */
+  async endScouting(): Promise<void> {
+    await this.#scout?.close();
+    this.#scout = undefined;
+  }
+
+  #scouting(): SessionHost {
+    this.#scout ??= this.start();
+    return this.#scout;
+  }
+
+  /**
+   * Does `work` for each target; those that fail become findings. Once the user interrupts, what is done is kept.
+   * @throws the first error when all fail.
+   */
   async each<T, R>(
     items: readonly T[],
     fileOf: (item: T) => string,
@@ -75,26 +100,41 @@ export class BenchLab {
   ): Promise<[T, R][]> {
     const done: [T, R][] = [];
     for (const item of items) {
-      try {
-        done.push([item, await work(item)]);
-      } catch (error) {
-        this.findings.push(failureFinding(error, fileOf(item)));
-        this.#firstError ??= error;
-      }
+      const result = await this.unlessInterrupted(async () => {
+        try {
+          return { value: await work(item) };
+        } catch (error) {
+          this.findings.push(failureFinding(error, fileOf(item)));
+          this.#firstError ??= error;
+          return undefined;
+        }
+      });
+      if (result !== undefined) done.push([item, result.value]);
+      if (this.isInterrupted) break;
     }
-    if (done.length === 0) throw this.#firstError;
+    if (done.length === 0 && !this.isInterrupted) throw this.#firstError;
     return done;
+  }
+
+  /** Undefined when the user interrupts, or has interrupted before. */
+  async unlessInterrupted<T>(work: () => Promise<T>): Promise<T | undefined> {
+    if (this.isInterrupted) return undefined;
+    try {
+      return await work();
+    } catch (error) {
+      if (!isInterrupted(error)) throw error;
+      return undefined;
+    }
   }
 
   /** Chooses what a model is fed. @throws see `chooseFeeds`. */
   async prepare(model: BenchModel, name: string, isBaseline: boolean): Promise<BenchTarget> {
     const given = this.#given;
     const own = [...(model.shapes ?? [])].map(([input, dims]) => ({ name: input, dims }));
-    const host = this.start();
     try {
       const { feeds, assumed } = await chooseFeeds(
         model.file,
-        host,
+        this.#scouting(),
         { files: given.files, shapes: [...given.shapes, ...own] },
         { seed: this.seed, session: this.session },
       );
@@ -108,8 +148,10 @@ export class BenchLab {
         });
       }
       return { name, path: model.file, feeds, isBaseline };
-    } finally {
-      await host.close();
+    } catch (error) {
+      // The process may be gone: the next model gets a fresh one.
+      await this.endScouting();
+      throw error;
     }
   }
 }

@@ -2,6 +2,7 @@
 import type { GivenInputs } from '../bench/feeds.ts';
 import type { JobIo } from '../core/job-io.ts';
 import type { Level, ProcessLimits, SessionOptions, Spinning } from '../runtime/session.ts';
+import type { PlotOption } from './bench-plots.ts';
 
 export interface BenchModel {
   readonly file: string;
@@ -19,12 +20,20 @@ export interface BenchOptions {
   readonly remeasure?: boolean;
   /** Where to store what is measured of `models`, for later comparisons. */
   readonly saveBaseline?: string | undefined;
-  /** Replace a file that exists. */
-  readonly force?: boolean;
   /** Seconds for everything. Default: {@link defaultDuration}. */
   readonly duration?: number | undefined;
   /** Measure several models alone only. */
   readonly alone?: boolean;
+  /** Also measure so many processes at once; with it, or with `batches`, models are not measured together. */
+  readonly workers?: number | undefined;
+  /** Also measure batches of these sizes; for models that leave their batch open. */
+  readonly batches?: readonly number[];
+  /** Also profile every model: where its time goes. */
+  readonly profile?: boolean;
+  /** SVG files to draw; `roofline` profiles the models. */
+  readonly plot?: readonly PlotOption[];
+  /** Replace outputs that exist. */
+  readonly force?: boolean;
   /** Differences within this share count as none. Default 0.03. */
   readonly margin?: number;
   /** A regression beyond this share of the baseline's time, when proven, makes the report not ok. */

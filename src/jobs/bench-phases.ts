@@ -1,19 +1,22 @@
 /** The phases of a benchmark that measure latency: each model alone, then all in one process. */
+import type { Sampled } from '../bench/blocks.ts';
 import { contentionFinding, type Stage } from '../bench/contention.ts';
 import { type Latency, measureAlone, measureTogether } from '../bench/measure.ts';
 import type { BenchData } from '../report/schemas/bench.ts';
 import type { SessionOptions } from '../runtime/session.ts';
+import type { BenchBudget } from './bench-budget.ts';
 import type { BenchLab, BenchTarget } from './bench-lab.ts';
 
 /** An interval wider than this share of the median is worth a note. */
 const WIDE_INTERVAL = 0.1;
 
-/** One model in a fresh process. @param budgetMs see `measureAlone`. */
-export const benchAlone = async (lab: BenchLab, target: BenchTarget, budgetMs: number): Promise<Latency> => {
-  lab.io.progress(`${target.name} alone`);
-  const latency = await measureAlone(lab.start, target, lab.session, budgetMs);
-  const { summary, warmUp } = latency;
-  lab.io.log(`${target.name}: p50 ${summary.p50.toFixed(3)} ms alone, ${summary.n} runs`);
+/** What is certain to be run of a model that was run once: batches of warming up, the fewest rounds, a rest. */
+const LEAST_RUNS = 7;
+const REST_MS = 100;
+
+const noteLatency = (lab: BenchLab, target: BenchTarget, latency: Latency): void => {
+  const { summary, warmUp, disturbed, drift } = latency;
+  const at = { file: target.path };
   if (!warmUp.isSteady || summary.ci95[1] - summary.ci95[0] > WIDE_INTERVAL * summary.p50) {
     lab.findings.push({
       level: 'note',
@@ -22,33 +25,85 @@ export const benchAlone = async (lab: BenchLab, target: BenchTarget, budgetMs: n
         ? `${target.name}: the median is known only to within ${summary.ci95.map((ms) => ms.toFixed(3)).join(' to ')} ms`
         : `${target.name}: its times still changed after ${warmUp.runs} runs of warming up`,
       hint: 'a quiet machine and a longer --duration make it sharper',
-      at: { file: target.path },
+      at,
     });
   }
+  if (disturbed.samples > 0) {
+    const share = `${disturbed.samples} of ${latency.samples.length} runs`;
+    const median = `p50 of all runs ${latency.summaryAll.p50.toFixed(3)} ms`;
+    lab.findings.push({
+      level: 'note',
+      rule: 'disturbed-samples',
+      message: disturbed.isLeftOut
+        ? `${target.name}: the machine was disturbed during ${share}; they are left out (${median})`
+        : `${target.name}: the machine was disturbed during ${share}: too few are left without them, so all count`,
+      at,
+    });
+  }
+  if (drift.isTrend) {
+    const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
+    lab.findings.push({
+      level: 'warning',
+      rule: 'drift',
+      message: `${target.name}: a run took ${percent(Math.abs(drift.share))} ${drift.share > 0 ? 'longer' : 'less'} at the end than at the beginning; a fixed piece of work beside it changed by ${percent(drift.calibrationShare)}`,
+      hint: 'heat, power limits or other processes; compare models with --baseline, which takes turns',
+      at,
+    });
+  }
+};
+
+/** One model in a fresh process. */
+export const benchAlone = async (
+  lab: BenchLab,
+  budget: BenchBudget,
+  target: BenchTarget,
+  weight: number,
+): Promise<Latency> => {
+  const onBlock = (): void => budget.progress(`${target.name} alone`);
+  onBlock();
+  const latency = await measureAlone(lab.start, target, lab.session, budget.take(weight), {
+    onFirstRun: ({ firstMs }) => budget.needs(LEAST_RUNS * firstMs + REST_MS, `${target.name} is slow`),
+    onBlock,
+  });
+  const { summary } = latency;
+  lab.io.say(`${target.name}: p50 ${summary.p50.toFixed(3)} ms alone, ${summary.n} runs`);
+  noteLatency(lab, target, latency);
   return latency;
 };
 
+/** Loading, the first round, warming up and the fewest rounds of all models in one process. */
+const leastTogetherMs = (measured: readonly (readonly [BenchTarget, Latency])[]): number =>
+  measured.reduce(
+    (sum, [, { loadMs, firstMs, summary }]) => sum + loadMs + firstMs + LEAST_RUNS * summary.p50,
+    0,
+  );
+
 /**
  * All models in one process, in turn, and again with spinning stopped where it is on.
- * @param takeMs the time for the next of those two.
+ * @param weight of each of those two.
  */
 export const benchPipeline = async (
   lab: BenchLab,
+  budget: BenchBudget,
   measured: readonly (readonly [BenchTarget, Latency])[],
-  takeMs: () => number,
+  weight: number,
 ): Promise<BenchData['pipeline']> => {
   const targets = measured.map(([target]) => target);
-  lab.io.progress('all together');
-  const together = await measureTogether(lab.start, targets, lab.session, takeMs());
-  let stopped: readonly { readonly p50: number }[] | undefined;
-  if (lab.session.spinning === 'default') {
-    lab.io.progress('all together, spinning stopped');
+  const isSpinning = lab.session.spinning === 'default';
+  const onBlock = (): void => budget.progress('all together');
+  onBlock();
+  budget.needs(leastTogetherMs(measured) * (isSpinning ? 2 : 1), 'the models are slow');
+  const together = await measureTogether(lab.start, targets, lab.session, budget.take(weight), { onBlock });
+  let stopped: readonly Sampled[] | undefined;
+  if (isSpinning) {
     const session: SessionOptions = { ...lab.session, spinning: 'stop' };
-    stopped = await measureTogether(lab.start, targets, session, takeMs());
+    stopped = await lab.unlessInterrupted(() =>
+      measureTogether(lab.start, targets, session, budget.take(weight), { onBlock }),
+    );
   }
   const stages = measured.map(([{ name }, { summary }], i): Stage => {
-    const togetherP50 = together[i]!.p50;
-    const togetherSpinStopP50 = stopped?.[i]?.p50 ?? null;
+    const togetherP50 = together[i]!.summary.p50;
+    const togetherSpinStopP50 = stopped?.[i]?.summary.p50 ?? null;
     return {
       name,
       aloneP50: summary.p50,

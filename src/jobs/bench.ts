@@ -7,15 +7,18 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { isBusy, readEnvironment } from '../bench/environment.ts';
 import { checkGivenNames } from '../bench/feeds.ts';
-import type { Latency } from '../bench/measure.ts';
 import { OrthoError } from '../core/errors.ts';
 import { createReport, type Report } from '../core/report.ts';
-import type { BenchData, BenchModelData } from '../report/schemas/bench.ts';
+import type { BenchData } from '../report/schemas/bench.ts';
 import { compareCandidates, liveBaseline, rankCandidates } from './bench-baseline.ts';
 import { BenchBudget } from './bench-budget.ts';
-import { BenchLab, type BenchTarget } from './bench-lab.ts';
+import { BenchLab } from './bench-lab.ts';
+import { benchBatches, benchThroughput } from './bench-load.ts';
+import { modelData } from './bench-model-data.ts';
 import { type BenchModel, type BenchOptions, defaultDuration } from './bench-options.ts';
 import { benchAlone, benchPipeline } from './bench-phases.ts';
+import { planPlots, plotData, writePlots } from './bench-plots.ts';
+import { benchProfiles } from './bench-profile.ts';
 import { chooseBaseline, saveBaseline, storedBaseline } from './bench-stored.ts';
 import { checkOutput } from './output.ts';
 import { subjectOf } from './subject.ts';
@@ -24,6 +27,8 @@ const ALONE_WEIGHT = 1;
 const TOGETHER_WEIGHT = 0.5;
 /** Of a comparison, and of a model that is stored as a baseline. */
 const COMPARE_WEIGHT = 6;
+const PROFILE_WEIGHT = 1;
+const LOAD_WEIGHT = 1;
 
 const uniqueNames = (models: readonly BenchModel[]): string[] => {
   const seen = new Map<string, number>();
@@ -48,20 +53,6 @@ const checkOptions = (options: BenchOptions): void => {
   }
 };
 
-const modelData = (lab: BenchLab, { name, path, feeds }: BenchTarget, latency: Latency): BenchModelData => {
-  const { loadMs, firstMs, warmUp, summary } = latency;
-  return {
-    name,
-    file: path,
-    session: lab.described,
-    inputs: [...feeds].map(([input, { dtype, dims }]) => ({ name: input, dtype, shape: [...dims] })),
-    loadMs,
-    firstMs,
-    warmUp,
-    summary: { ...summary, ci95: [...summary.ci95] },
-  };
-};
-
 /**
  * Measures models.
  * @returns the report; `ok` is false when a model failed.
@@ -75,18 +66,26 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
   const names = uniqueNames(all);
   const lab = new BenchLab(options);
   const comparisonsPlanned = options.baseline === undefined ? 0 : models.length;
-  const isPipeline = !alone && models.length > 1;
+  const { workers = 0, batches = [] } = options;
+  const isPipeline = !alone && models.length > 1 && workers === 0 && batches.length === 0;
+  const { plot = [], force = false } = options;
+  const inputs = [...all, ...(options.given?.files ?? []).map(({ path }) => ({ file: path }))];
+  const drawn = planPlots(plot, { isPipeline, force, inputs: inputs.map(({ file }) => file) });
+  const isProfiled = options.profile === true || drawn.some(({ kind }) => kind === 'roofline');
   const weight =
     all.length * ALONE_WEIGHT +
     (isPipeline ? 2 * models.length * TOGETHER_WEIGHT : 0) +
-    (comparisonsPlanned + (options.saveBaseline === undefined ? 0 : models.length)) * COMPARE_WEIGHT;
-  const budget = new BenchBudget((options.duration ?? defaultDuration(all.length)) * 1000, weight);
+    (comparisonsPlanned + (options.saveBaseline === undefined ? 0 : models.length)) * COMPARE_WEIGHT +
+    (isProfiled ? (all.length + 1) * PROFILE_WEIGHT : 0) +
+    all.length * LOAD_WEIGHT * ((workers > 0 ? 1 : 0) + (batches.length > 0 ? 1 : 0));
+  const budget = new BenchBudget((options.duration ?? defaultDuration(all.length)) * 1000, weight, lab.io);
 
   const readable = [...models, ...(baseline === undefined ? [] : [baseline])].find(({ file }) =>
     existsSync(file),
   );
   const subject = subjectOf((readable ?? models[0]!).file, { hash: options.hash === true });
-  const environment = readEnvironment(await lab.runtimeVersion());
+  const { version, startMs } = await lab.startScouting();
+  const environment = readEnvironment(version);
   if (isBusy(environment)) {
     lab.findings.push({
       level: 'note',
@@ -97,12 +96,27 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
   const prepared = await lab.each(
     all.map((model, i) => ({ model, name: names[i]!, isBaseline: baseline !== undefined && i === 0 })),
     ({ model }) => model.file,
-    ({ model, name, isBaseline }) => lab.prepare(model, name, isBaseline),
+    ({ model, name, isBaseline }) => {
+      budget.progress(`trying ${name}`);
+      return lab.prepare(model, name, isBaseline);
+    },
   );
+  await lab.endScouting();
   const targets = prepared.map(([, target]) => target);
-  checkGivenNames(
-    options.given ?? { files: [], shapes: [] },
-    targets.map(({ feeds }) => feeds),
+  // A name may be meant for a model that failed.
+  if (targets.length === all.length) {
+    checkGivenNames(
+      options.given ?? { files: [], shapes: [] },
+      targets.map(({ feeds }) => feeds),
+    );
+  }
+  const processes =
+    targets.length * (1 + (workers > 0 ? 2 : 0) + (batches.length > 0 ? 1 : 0)) +
+    (isPipeline ? 2 : 0) +
+    (isProfiled ? targets.length + 1 : 0);
+  budget.announce(
+    targets.length === 1 ? 'measuring a model' : `measuring ${targets.length} models`,
+    processes * startMs,
   );
   const base = targets.find(({ isBaseline }) => isBaseline);
   const others = targets.filter(({ isBaseline }) => !isBaseline);
@@ -113,13 +127,33 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
   const measured = await lab.each(
     base === undefined ? alive : [base, ...alive],
     ({ path }) => path,
-    (target) => benchAlone(lab, target, budget.take(ALONE_WEIGHT)),
+    (target) => benchAlone(lab, budget, target, ALONE_WEIGHT),
   );
+  if (measured.length === 0) throw new OrthoError('internal/interrupted', 'interrupted');
   const candidates = measured.filter(([{ isBaseline }]) => !isBaseline);
   const pipeline =
     isPipeline && candidates.length > 1
-      ? await benchPipeline(lab, candidates, () => budget.take(TOGETHER_WEIGHT * candidates.length))
+      ? ((await lab.unlessInterrupted(() =>
+          benchPipeline(lab, budget, candidates, TOGETHER_WEIGHT * candidates.length),
+        )) ?? null)
       : null;
+  const cores = Math.max(1, Math.min(environment.cores, environment.cpuQuota ?? environment.cores));
+  const throughput =
+    workers === 0
+      ? []
+      : await lab.each(
+          measured,
+          ([{ path }]) => path,
+          ([target]) => benchThroughput(lab, budget, target, { workers, cores, weight: LOAD_WEIGHT }),
+        );
+  const swept =
+    batches.length === 0
+      ? []
+      : await lab.each(
+          measured,
+          ([{ path }]) => path,
+          ([target]) => benchBatches(lab, budget, target, { sizes: batches, weight: LOAD_WEIGHT }),
+        );
   const comparisons =
     against === undefined
       ? []
@@ -130,18 +164,47 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
           { margin, maxRegression: options.maxRegression, onInconclusive: options.onInconclusive ?? 'pass' },
           () => budget.take(COMPARE_WEIGHT),
         );
+  const profiled = isProfiled
+    ? await lab.unlessInterrupted(() => {
+        const timed = measured.map(([target]) => target);
+        return benchProfiles(lab, budget, timed, PROFILE_WEIGHT);
+      })
+    : undefined;
   const { saveBaseline: path } = options;
   if (path !== undefined) {
-    await saveBaseline(lab, environment, candidates, { path, force: options.force === true }, () =>
-      budget.take(COMPARE_WEIGHT),
+    await lab.unlessInterrupted(() =>
+      saveBaseline(lab, environment, candidates, { path, force: options.force === true }, () =>
+        budget.take(COMPARE_WEIGHT),
+      ),
     );
   }
   const data: BenchData = {
     environment,
-    models: measured.map(([target, latency]) => modelData(lab, target, latency)),
+    models: measured.map(([target, latency]) =>
+      modelData(lab, target, latency, profiled?.profiles.get(target) ?? null),
+    ),
     comparisons,
     parity: [...(ranking?.parity ?? [])],
     pipeline,
+    throughput: throughput.map(([, data]) => data),
+    batches: swept.map(([, data]) => data),
+    interrupted: lab.isInterrupted,
+    peaks: profiled?.peaks ?? null,
+    attributions: profiled?.attributions ?? [],
   };
-  return createReport('bench', { subject, data, findings: lab.findings });
+  lab.findings.push(...(await writePlots(drawn, plotData(data, measured), { force })));
+  if (lab.isInterrupted) {
+    lab.findings.push({
+      level: 'warning',
+      rule: 'interrupted',
+      message: 'stopped before everything was measured: this is what there was',
+    });
+  }
+  const ok = lab.isInterrupted ? false : undefined;
+  return createReport('bench', {
+    subject,
+    data,
+    findings: lab.findings,
+    ...(ok === undefined ? {} : { ok }),
+  });
 };

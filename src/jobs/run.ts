@@ -3,6 +3,7 @@
  * the models of the bench group alone and together. What is built is compared with the bytes that the manifest records.
  */
 import { dirname, join, resolve } from 'node:path';
+import { OrthoError } from '../core/errors.ts';
 import { type JobIo, silentIo } from '../core/job-io.ts';
 import { createReport, type Finding, type Report } from '../core/report.ts';
 import { NO_NORMALIZATION } from '../quantize/samples.ts';
@@ -222,7 +223,7 @@ const benchGroup = async (
   const { bench } = config;
   if (bench === undefined) return undefined;
   const outputs = new Map(config.jobs.map(({ name, output }) => [name, place.path(output)]));
-  return benchModels({
+  const report = await benchModels({
     models: bench.pipeline.map((name) => ({
       name,
       file: outputs.get(name) as string,
@@ -233,6 +234,9 @@ const benchGroup = async (
     session: place.session,
     io: place.io,
   });
+  // Half a benchmark proves no budget.
+  if (report.data.interrupted) throw new OrthoError('internal/interrupted', 'interrupted');
+  return report;
 };
 
 /** @throws OrthoError config/invalid, and what the jobs throw; checks that fail make the report not ok instead. */

@@ -3,6 +3,7 @@ import { compareModels } from '../../src/bench/compare.ts';
 import { contentionFinding, type Stage } from '../../src/bench/contention.ts';
 import { isBusy, parseCpuMax, readEnvironment } from '../../src/bench/environment.ts';
 import {
+  type MeasuringHost,
   measureAlone,
   measureTogether,
   type Target,
@@ -10,7 +11,7 @@ import {
   warmUp,
 } from '../../src/bench/measure.ts';
 import { createRng } from '../../src/core/rng.ts';
-import type { HostedSession, TimedLoop } from '../../src/runtime/isolated.ts';
+import type { HostedSession, TimedBlock, TimedLoop } from '../../src/runtime/isolated.ts';
 import type { SessionOptions } from '../../src/runtime/session.ts';
 
 /** A machine whose clock is arithmetic: a run takes what its path says, more while cold or while others spin. */
@@ -26,7 +27,7 @@ class Machine {
     this.#noise = noise;
   }
 
-  readonly start = (): TimingHost => {
+  readonly start = (): MeasuringHost => {
     const record = { opened: [] as string[], spinning: [] as (string | undefined)[], isClosed: false };
     this.hosts.push(record);
     const runs = new Map<HostedSession, number>();
@@ -39,6 +40,17 @@ class Machine {
       const ms = Number(session.path) * cold * (isCrowded ? 2.5 : 1) * noise;
       this.now += ms;
       return ms;
+    };
+    const time = async (sessions: readonly HostedSession[], loop: TimedLoop): Promise<Float64Array[]> => {
+      const series = sessions.map(() => [] as number[]);
+      const began = this.now;
+      for (let round = 0; round < loop.mostRounds; round++) {
+        if (round >= loop.leastRounds && this.now - began >= loop.maxMs) break;
+        sessions.forEach((session, i) => {
+          series[i]!.push(run(session));
+        });
+      }
+      return series.map((values) => Float64Array.from(values));
     };
     return {
       open: async (path: string, options: SessionOptions): Promise<HostedSession> => {
@@ -58,16 +70,16 @@ class Machine {
           close: unused,
         };
       },
-      time: async (sessions: readonly HostedSession[], loop: TimedLoop): Promise<Float64Array[]> => {
-        const series = sessions.map(() => [] as number[]);
+      time,
+      timeBlock: async (sessions, loop): Promise<TimedBlock> => {
         const began = this.now;
-        for (let round = 0; round < loop.mostRounds; round++) {
-          if (round >= loop.leastRounds && this.now - began >= loop.maxMs) break;
-          sessions.forEach((session, i) => {
-            series[i]!.push(run(session));
-          });
-        }
-        return series.map((values) => Float64Array.from(values));
+        const times = await time(sessions, loop);
+        const wallMs = this.now - began;
+        return { times, wallMs, cpuMs: 2 * wallMs, kernelMs: 1, machine: null };
+      },
+      rest: async (_session, ms) => {
+        this.now += ms;
+        return { idleCpuMs: ms / 4, idleWallMs: ms, baseMb: 50, peakMb: 90, steadyMb: 80, feedMs: 0.01 };
       },
       close: async () => {
         record.isClosed = true;
@@ -91,40 +103,65 @@ test('warming up ends when times are steady, and says when they never are', asyn
 
 test('load and first run are apart from the runs that count', async () => {
   const machine = new Machine({ coldRuns: 3 });
-  const latency = await measureAlone(machine.start, target(4), { spinning: 'default' }, 1000);
+  const now = (): number => machine.now;
+  const first: number[] = [];
+  let blocks = 0;
+  const latency = await measureAlone(machine.start, target(4), { spinning: 'default' }, 1000, {
+    now,
+    onFirstRun: ({ loadMs, firstMs }) => first.push(loadMs, firstMs),
+    onBlock: () => blocks++,
+  });
+  expect(first).toEqual([20, 20]);
+  expect(blocks).toBeGreaterThan(5);
   expect(latency.loadMs).toBe(20);
   expect(latency.firstMs).toBe(20);
   expect(latency.summary.p50).toBe(4);
   expect(latency.summary.max).toBe(4);
   expect(latency.warmUp.isSteady).toBe(true);
+  expect(latency.cpuMsPerRun).toBeCloseTo(8);
+  expect(latency.idleCpuShare).toBe(0.25);
+  expect(latency.memory).toEqual({ baseMb: 50, peakMb: 90, steadyMb: 80 });
+  expect(latency.feedMs).toBe(0.01);
+  expect(latency.disturbed).toEqual({ samples: 0, share: 0, isLeftOut: false });
   expect(machine.hosts).toEqual([{ opened: ['4'], spinning: ['default'], isClosed: true }]);
 });
 
 test('a model slow for the budget still runs five times', async () => {
   const machine = new Machine();
-  const { summary } = await measureAlone(machine.start, target(5000), {}, 100);
+  const { summary } = await measureAlone(machine.start, target(5000), {}, 100, { now: () => machine.now });
   expect(summary.n).toBe(5);
 });
 
 test('the budget bounds the runs', async () => {
   const machine = new Machine({ coldRuns: 0 });
-  const { summary } = await measureAlone(machine.start, target(10), {}, 2000);
-  expect(summary.n).toBe(140);
-  expect(machine.now).toBeLessThan(2200);
+  const { summary } = await measureAlone(machine.start, target(10), {}, 2000, { now: () => machine.now });
+  expect(summary.n).toBeGreaterThan(130);
+  expect(machine.now).toBeLessThanOrEqual(2010);
+});
+
+test('loading that takes all of the budget leaves some time for runs', async () => {
+  const machine = new Machine({ coldRuns: 0 });
+  const { summary } = await measureAlone(machine.start, target(1), {}, 100, { now: () => machine.now });
+  expect(summary.n).toBeGreaterThanOrEqual(5);
+  expect(machine.now).toBeLessThan(20 + 1 + 100 + 60);
 });
 
 test('together, all models share one process and each has its own times', async () => {
   const machine = new Machine();
-  const summaries = await measureTogether(machine.start, [target(4), target(8)], { spinning: 'stop' }, 1000);
-  expect(summaries.map(({ p50 }) => p50)).toEqual([4, 8]);
+  const now = (): number => machine.now;
+  const stopped = await measureTogether(machine.start, [target(4), target(8)], { spinning: 'stop' }, 1000, {
+    now,
+  });
+  expect(stopped.map(({ summary }) => summary.p50)).toEqual([4, 8]);
   expect(machine.hosts.length).toBe(1);
   const spinning = await measureTogether(
     machine.start,
     [target(4), target(8)],
     { spinning: 'default' },
     1000,
+    { now },
   );
-  expect(spinning.map(({ p50 }) => p50)).toEqual([10, 20]);
+  expect(spinning.map(({ summary }) => summary.p50)).toEqual([10, 20]);
 });
 
 /** What one comparison of these run times does, with its own machine. */

@@ -9,6 +9,8 @@ import type { QuantizeData } from '../../src/report/schemas/quantize.ts';
 import type { RemapData } from '../../src/report/schemas/remap.ts';
 import type { RunData } from '../../src/report/schemas/run.ts';
 import type { VerifyData } from '../../src/report/schemas/verify.ts';
+import { batchSweep, runFacts, summaryOf, throughput } from './bench-load-sample.ts';
+import { attribution, peaks, profile } from './bench-profile-sample.ts';
 import { diff } from './diff-sample.ts';
 import { doctor } from './doctor-sample.ts';
 import { inspectWeights } from './inspect-samples.ts';
@@ -163,18 +165,9 @@ const bench: BenchData = {
     loadMs: 35.2,
     firstMs: 12.25,
     warmUp: { runs: 12, isSteady: true },
-    summary: {
-      n: 200,
-      min: 9.8,
-      p50: 10.01 + index,
-      p90: 11.2,
-      p95: 12,
-      p99: 14.7,
-      max: 20.5,
-      mean: 10.3,
-      mad: 0.3,
-      ci95: [9.9, 10.2] as const,
-    },
+    summary: summaryOf(10.01 + index),
+    ...runFacts(index === 0),
+    profile: index === 0 ? profile : null,
   })),
   comparisons: [
     {
@@ -190,6 +183,11 @@ const bench: BenchData = {
   pipeline: {
     stages: [{ name: 'a', aloneP50: 10.01, togetherP50: 24.1, slowdown: 2.4, togetherSpinStopP50: 10.4 }],
   },
+  throughput: [throughput],
+  batches: [batchSweep],
+  interrupted: false,
+  peaks,
+  attributions: [attribution],
 };
 
 const report = <K extends string, D>(kind: K, data: D, rest: Partial<Report> = {}): Report =>
@@ -239,8 +237,8 @@ export const samples: Readonly<Record<string, Report>> = {
   quantize: report('quantize', quantize),
   verify: report('verify', parity, { ok: false }),
   bench: report('bench', bench),
-  doctor: report('doctor', doctor),
   tune: report('tune', tune),
+  doctor: report('doctor', doctor),
   run: report('run', run, { subject: { file: 'demo.json', sha256: null, bytes: 900 } }),
   'another-kind': report('another-kind', {
     ratio: 0.5,

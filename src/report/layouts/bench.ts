@@ -3,10 +3,13 @@ import { printable } from '../../core/printable.ts';
 import { type Block, facts, type Layout, table } from '../document.ts';
 import { formatMs, formatScalar, NONE } from '../format.ts';
 import type { BenchData } from '../schemas/bench.ts';
+import { batchBlock, costBlock, throughputBlock } from './bench-load.ts';
+import { attributionBlocks, peaksBlock, profileBlocks } from './bench-profile.ts';
 
 const ratio = (value: number): string => value.toFixed(3);
 
-export const benchLayout: Layout<BenchData> = ({ environment, models, comparisons, pipeline }) => {
+export const benchLayout: Layout<BenchData> = (data, { all }) => {
+  const { environment, models, comparisons, pipeline, peaks, attributions } = data;
   const blocks: Block[] = [
     table(
       ['model', '>p50 ms', '>p90', '>p99', '>min', '>±95 %', '>load', '>first', '>runs'],
@@ -57,6 +60,14 @@ export const benchLayout: Layout<BenchData> = ({ environment, models, comparison
       ),
     );
   }
+  if (models.length > 0) blocks.push(costBlock(models));
+  if (data.throughput.length > 0) blocks.push(throughputBlock(data.throughput));
+  for (const sweep of data.batches) blocks.push(batchBlock(sweep));
+  for (const { name, profile } of models) {
+    if (profile !== null) blocks.push(...profileBlocks(name, profile, all));
+  }
+  for (const attribution of attributions) blocks.push(...attributionBlocks(attribution, all));
+  if (peaks !== null) blocks.push(peaksBlock(peaks));
   const machine = Object.entries(environment).map(
     ([key, value]) => `${printable(key)} ${formatScalar(value)}`,
   );

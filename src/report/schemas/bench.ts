@@ -1,24 +1,9 @@
 /** bench@1: latency, alone and together, and comparisons with confidence intervals. All times in milliseconds. */
 import * as z from 'zod';
+import { batchSweep, interval, latencySummary, runFacts, throughput } from './bench-load.ts';
+import { attribution, peaks, profile } from './bench-profile.ts';
 import { count, type Frozen, valueInfo } from './common.ts';
 import { verify } from './verify.ts';
-
-const interval = z.tuple([z.number(), z.number()]);
-
-const latencySummary = z.object({
-  n: count,
-  min: z.number(),
-  p50: z.number(),
-  p90: z.number(),
-  p95: z.number(),
-  p99: z.number(),
-  max: z.number(),
-  mean: z.number(),
-  /** Median absolute deviation. */
-  mad: z.number(),
-  /** 95 % interval of the median. */
-  ci95: interval,
-});
 
 const benchModel = z.object({
   name: z.string(),
@@ -32,6 +17,9 @@ const benchModel = z.object({
   /** Runs before the ones that count; not steady: their times still changed. */
   warmUp: z.object({ runs: count, isSteady: z.boolean() }),
   summary: latencySummary,
+  ...runFacts,
+  /** Null unless asked for. */
+  profile: profile.nullable(),
 });
 
 export const comparison = z.object({
@@ -70,6 +58,16 @@ export const bench = z.object({
       ),
     })
     .nullable(),
+  /** Several workers at once; empty unless asked for. */
+  throughput: z.array(throughput),
+  /** Batches of several sizes; empty unless asked for. */
+  batches: z.array(batchSweep),
+  /** The user ended it before everything was measured. */
+  interrupted: z.boolean(),
+  /** What this machine reached with the session options; null unless models were profiled. */
+  peaks: peaks.nullable(),
+  /** Where the differences from the baseline come from; empty unless models were profiled. */
+  attributions: z.array(attribution),
 });
 
 export type BenchModelData = Frozen<z.infer<typeof benchModel>>;
