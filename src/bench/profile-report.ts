@@ -21,6 +21,10 @@ const CONVERSIONS: ReadonlySet<string> = new Set([
 const SLOW_SHARE = 0.02;
 const SLOW_EFFICIENCY = 0.1;
 
+/** Kernels that take at least this share and exceed the roof by more show that the machine was not at its best. */
+const EXCEEDING_SHARE = 0.01;
+const EXCEEDING_EFFICIENCY = 1.2;
+
 /** Conversions are worth a word from this share of the time on. */
 const CONVERSION_SHARE = 0.15;
 
@@ -137,6 +141,18 @@ export const profileFindings = (model: string, file: string, data: ProfileData):
       rule: 'conversion-overhead',
       message: `${model}: ${percent(conversions.share)} of the time goes into converting types and layouts (${conversions.nodes} nodes, ${conversions.added} of them added by the runtime)`,
       hint: 'the runtime changes layouts between operators that do and do not know them: compare --level extended',
+      at: { file },
+    });
+  }
+  const exceeding = data.nodes.filter(
+    ({ efficiency, share }) => (efficiency ?? 0) > EXCEEDING_EFFICIENCY && share >= EXCEEDING_SHARE,
+  );
+  if (exceeding.length > 0) {
+    findings.push({
+      level: 'note',
+      rule: 'roof-exceeded',
+      message: `${model}: ${exceeding.length === 1 ? 'one kernel reaches' : `${exceeding.length} kernels reach`} more than this machine seemed to allow: its peaks are measured too low, and what is below them seems too good`,
+      hint: 'other work disturbed the measurement: a quiet machine and a longer --duration make it sharper',
       at: { file },
     });
   }

@@ -195,6 +195,10 @@ test('a kernel far below its roof is slow, and conversions that take long are to
     'conversion-overhead',
     'profile-unreadable',
   ]);
+  const tooFast = work.map((one) => ({ ...one, timing: { ...one.timing, ms: 1e-4, leastMs: 1e-4 } }));
+  const quick = { ...timing, nodes: tooFast.map((one) => one.timing) };
+  const exceeding = profileData({ timing: quick, work: tooFast, unreadable: 0 }, fast);
+  expect(profileFindings('m', 'm.onnx', exceeding).map(({ rule }) => rule)).toContain('roof-exceeded');
   // Interrupted most of the time, but fast once: not slow.
   const interrupted = work.map((one) => ({ ...one, timing: { ...one.timing, leastMs: 0.01 } }));
   const calm = profileData({ timing: scaled, work: interrupted, unreadable: 0 }, fast);
