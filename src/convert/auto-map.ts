@@ -6,14 +6,17 @@
  * 1. contents: type and shape of a key, and of everything in the modules it lies in (auto-map/alignment.ts);
  * 2. names: labels of siblings that decide (equal, shifted numbers, synonyms), then the uses of segments elsewhere;
  * 3. order: places in the file, where the sequence of everything else agrees.
- * A pair is what is alone with its partner in the end.
+ * A pair is what is alone with its partner in the end, unless everything else speaks against it
+ * (auto-map/contradictions.ts). What remains: where both sides lack different modules of one kind, and names and order
+ * say nothing, a module can be taken for its damaged sister.
  */
 import { type DType, dtypeInfo } from '../core/dtype.ts';
 import { type Owners, splitByAliases } from './auto-map/alias-evidence.ts';
 import { Alignment } from './auto-map/alignment.ts';
-import { ambiguousGroups } from './auto-map/ambiguity.ts';
+import { ambiguousGroups, doubtfulGroup } from './auto-map/ambiguity.ts';
 import { carriedNames } from './auto-map/carry.ts';
-import { pairByEqualNames } from './auto-map/equal-names.ts';
+import { doubtfulPairs } from './auto-map/contradictions.ts';
+import { pairAliases, pairByEqualNames } from './auto-map/equal-names.ts';
 import { splitByNames } from './auto-map/name-evidence.ts';
 import { orderOpinion, splitByOrder } from './auto-map/order-evidence.ts';
 import { splitByTokens } from './auto-map/token-evidence.ts';
@@ -94,24 +97,13 @@ const aliasCount = (keys: readonly AutoKey[]): number =>
 
 type Kind = keyof AutoEvidence;
 
-/** Notes which keys of the source have found their partner since the last time. */
-class Tally {
-  readonly #decided: Uint8Array;
-  readonly counts = { shape: 0, names: 0, order: 0 };
-
-  constructor(keys: number) {
-    this.#decided = new Uint8Array(keys);
+/** Notes what decided the pairs that are there by now. */
+const note = (alignment: Alignment, kinds: (Kind | undefined)[], kind: Kind): void => {
+  for (const { from, to } of alignment.classes().values()) {
+    const [key] = from;
+    if (key !== undefined && from.length === 1 && to.length === 1) kinds[key] ??= kind;
   }
-
-  note(alignment: Alignment, kind: Kind): void {
-    for (const { from, to } of alignment.classes().values()) {
-      const [key] = from;
-      if (key === undefined || from.length !== 1 || to.length !== 1 || this.#decided[key] === 1) continue;
-      this.#decided[key] = 1;
-      this.counts[kind]++;
-    }
-  }
-}
+};
 
 const useNames = (alignment: Alignment, owners: Owners | undefined): Set<number> => {
   const disputed = new Set<number>();
@@ -132,28 +124,33 @@ const attempt = (allSource: readonly AutoKey[], allTarget: readonly AutoKey[]): 
   const source = allSource.filter((key) => toTexts.has(textOf(key)));
   const target = allTarget.filter((key) => fromTexts.has(textOf(key)));
   const names = [source.map(({ name }) => name), target.map(({ name }) => name)] as const;
-  const alignment = new Alignment(names, [source.map(textOf), target.map(textOf)]);
-  const tally = new Tally(source.length);
+  const types = [source.map(textOf), target.map(textOf)] as const;
+  const alignment = new Alignment(names, types);
+  const kinds: (Kind | undefined)[] = source.map(() => undefined);
   const hasAliases = aliasCount(source) > 0 && aliasCount(source) === aliasCount(target);
   const owners: Owners | undefined = hasAliases ? [ownersOf(source), ownersOf(target)] : undefined;
   if (owners !== undefined) while (splitByAliases(alignment, owners));
-  tally.note(alignment, 'shape');
+  note(alignment, kinds, 'shape');
   const disputed = useNames(alignment, owners);
-  tally.note(alignment, 'names');
+  note(alignment, kinds, 'names');
   while (splitByOrder(alignment, disputed)) {
-    tally.note(alignment, 'order');
+    note(alignment, kinds, 'order');
     for (const key of useNames(alignment, owners)) disputed.add(key);
-    tally.note(alignment, 'names');
+    note(alignment, kinds, 'names');
   }
-  const partners = pairByEqualNames(alignment, source.map(textOf), target.map(textOf));
-  tally.counts.names += partners.byName;
-  tally.counts.shape += partners.byAlias(owners);
-  const { partner } = partners;
-  const ambiguous = ambiguousGroups(alignment, { source, target, partner, disputed });
+  const partner = pairByEqualNames(alignment, ...types);
+  pairAliases(alignment, partner, owners);
+  const groups = ambiguousGroups(alignment, { source, target, partner, disputed });
+  const doubts = doubtfulPairs({ names, types, partner, kinds });
+  const ambiguous = [...groups, ...doubtfulGroup(doubts, { source, target, partner })];
+  for (const key of doubts) partner[key] = -1;
 
   const pairs = new Map<string, string>();
+  const evidence = { shape: 0, names: 0, order: 0 };
   partner.forEach((to, from) => {
-    if (to >= 0) pairs.set(source[from]!.name, target[to]!.name);
+    if (to < 0) return;
+    pairs.set(source[from]!.name, target[to]!.name);
+    evidence[kinds[from] ?? 'names']++;
   });
   const used = new Set(pairs.values());
   const open = new Set(ambiguous.flatMap(({ from }) => from));
@@ -168,7 +165,7 @@ const attempt = (allSource: readonly AutoKey[], allTarget: readonly AutoKey[]): 
     pairs,
     carried: carriedNames(pairs, unmatchedSource, new Set(allTarget.map(({ name }) => name))),
     score: (2 * pairs.size) / Math.max(1, allSource.length + counted),
-    evidence: tally.counts,
+    evidence,
     ambiguous,
     unmatchedSource,
     unmatchedTarget: restTarget.map(({ name }) => name),

@@ -84,3 +84,21 @@ export const ambiguousGroups = (alignment: Alignment, open: Open): AmbiguousGrou
       to: group.to.map((key) => open.target[key]!.name),
       reason: reasonOf(alignment, group, open),
     }));
+
+/** Pairs that are not trusted, as one group, if there are any. */
+export const doubtfulGroup = (
+  doubts: ReadonlySet<number>,
+  { source, target, partner }: Pick<Open, 'source' | 'target' | 'partner'>,
+): AmbiguousGroup[] => {
+  if (doubts.size === 0) return [];
+  const keys = [...doubts].sort((a, b) => a - b);
+  const partners = keys.map((key) => partner[key]!).sort((a, b) => a - b);
+  return [
+    {
+      from: keys.map((key) => source[key]!.name),
+      to: partners.map((key) => target[key]!.name),
+      reason:
+        'by shapes they are paired in another way than the names or the order of nearly all other keys say: something may be missing on both sides',
+    },
+  ];
+};

@@ -7,14 +7,6 @@ import type { Owners } from './alias-evidence.ts';
 import type { Alignment } from './alignment.ts';
 import { plainKey } from './key-words.ts';
 
-interface Partners {
-  /** For each key of the source, the key of the target; −1 for none. */
-  readonly partner: Int32Array;
-  readonly byName: number;
-  /** Pairs the names of one tensor with those of another in their order; it does not matter which is which. */
-  byAlias(owners: Owners | undefined): number;
-}
-
 const plain = (name: string): string => plainKey(name).join('.');
 
 /** The prefixes in which all certain pairs differ; undefined when they differ in something else. */
@@ -37,57 +29,55 @@ const prefixesOf = (pairs: readonly (readonly [string, string])[]): readonly [st
   return common > 0 && fits ? [from, to] : undefined;
 };
 
-/** @param first the first colours of the keys of both sides: keys of different types and shapes are never paired */
+/**
+ * For each key of the source its partner, −1 for none.
+ * @param first the first colours of the keys of both sides: keys of different types and shapes are never paired
+ */
 export const pairByEqualNames = (
   alignment: Alignment,
   ...first: readonly [readonly string[], readonly string[]]
-): Partners => {
+): Int32Array => {
   const [ours, theirs] = alignment.sides;
   const partner = new Int32Array(ours.names.length).fill(-1);
   const taken = new Set<number>();
-  const pair = (from: number, to: number): void => {
-    partner[from] = to;
-    taken.add(to);
-  };
   const certain: [string, string][] = [];
   for (const { from, to } of alignment.classes().values()) {
     if (from.length !== 1 || to.length !== 1) continue;
-    pair(from[0]!, to[0]!);
+    partner[from[0]!] = to[0]!;
+    taken.add(to[0]!);
     certain.push([plain(ours.names[from[0]!]!), plain(theirs.names[to[0]!]!)]);
   }
-  let byName = 0;
   const prefixes = prefixesOf(certain);
-  if (prefixes !== undefined) {
-    const places = new Map<string, number>();
-    theirs.names.forEach((name, to) => {
-      if (taken.has(to)) return;
-      const place = `${first[1][to]} ${plain(name)}`;
-      places.set(place, places.has(place) ? -1 : to);
-    });
-    ours.names.forEach((name, from) => {
-      const text = plain(name);
-      if (partner[from] !== -1 || !text.startsWith(prefixes[0])) return;
-      const to = places.get(`${first[0][from]} ${prefixes[1]}${text.slice(prefixes[0].length)}`) ?? -1;
-      if (to < 0 || taken.has(to)) return;
-      pair(from, to);
-      byName++;
+  if (prefixes === undefined) return partner;
+  const places = new Map<string, number>();
+  theirs.names.forEach((name, to) => {
+    if (taken.has(to)) return;
+    const place = `${first[1][to]} ${plain(name)}`;
+    places.set(place, places.has(place) ? -1 : to);
+  });
+  ours.names.forEach((name, from) => {
+    const text = plain(name);
+    if (partner[from] !== -1 || !text.startsWith(prefixes[0])) return;
+    const to = places.get(`${first[0][from]} ${prefixes[1]}${text.slice(prefixes[0].length)}`) ?? -1;
+    if (to < 0 || taken.has(to)) return;
+    partner[from] = to;
+    taken.add(to);
+  });
+  return partner;
+};
+
+/** Pairs the names of one tensor with those of another in their order: it does not matter which is which. */
+export const pairAliases = (alignment: Alignment, partner: Int32Array, owners: Owners | undefined): void => {
+  if (owners === undefined) return;
+  const taken = new Set(partner);
+  for (const { from, to } of alignment.classes().values()) {
+    const isOneTensor =
+      from.length === to.length &&
+      from.every((key) => partner[key] === -1 && owners[0][key] === owners[0][from[0]!]) &&
+      to.every((key) => !taken.has(key) && owners[1][key] === owners[1][to[0]!]);
+    if (!isOneTensor) continue;
+    from.forEach((key, i) => {
+      partner[key] = to[i]!;
     });
   }
-  const byAlias = (owners: Owners | undefined): number => {
-    if (owners === undefined) return 0;
-    let count = 0;
-    for (const { from, to } of alignment.classes().values()) {
-      const isOneTensor =
-        from.length === to.length &&
-        from.every((key) => partner[key] === -1 && owners[0][key] === owners[0][from[0]!]) &&
-        to.every((key) => !taken.has(key) && owners[1][key] === owners[1][to[0]!]);
-      if (!isOneTensor) continue;
-      from.forEach((key, i) => {
-        pair(key, to[i]!);
-      });
-      count += from.length;
-    }
-    return count;
-  };
-  return { partner, byName, byAlias };
 };

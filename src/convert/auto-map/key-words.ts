@@ -7,10 +7,13 @@ export const wordsOf = (key: string): string[] =>
 const LEVELS = /[./:]+/;
 const ANY_SEPARATOR = /[./:_\-\s]+/;
 
+/** Whether most keys are separated by dots or slashes. */
+export const hasLevels = (keys: readonly string[]): boolean =>
+  keys.filter((key) => LEVELS.test(key)).length * 2 >= keys.length;
+
 /** Splits keys at dots and slashes where most keys have them, otherwise at underscores and hyphens too. */
 export const segmenterFor = (keys: readonly string[]): ((key: string) => string[]) => {
-  const separated = keys.filter((key) => LEVELS.test(key)).length;
-  const pattern = separated * 2 >= keys.length ? LEVELS : ANY_SEPARATOR;
+  const pattern = hasLevels(keys) ? LEVELS : ANY_SEPARATOR;
   return (key) => key.split(pattern);
 };
 

@@ -39,6 +39,17 @@ const unitsOf = ({ names, colour }: Side, keys: readonly number[]): number[] => 
 const isSameSequence = (a: Side, ours: readonly number[], b: Side, theirs: readonly number[]): boolean =>
   ours.length === theirs.length && ours.every((key, i) => a.colour[key] === b.colour[theirs[i]!]);
 
+/**
+ * Whether all lists are sorted by name. Then one rule for names has made the same order everywhere, and that it fits in
+ * many modules is no more than one coincidence.
+ */
+const areSorted = ({ names }: Side, lists: Iterable<readonly number[]>): boolean => {
+  for (const keys of lists) {
+    if (keys.some((key, i) => i > 0 && names[keys[i - 1]!]! > names[key]!)) return false;
+  }
+  return true;
+};
+
 /** Keys of colours that both sides have equally often, in file order. */
 const evenKeys = (alignment: Alignment): [number[], number[]] => {
   const classes = alignment.classes();
@@ -131,7 +142,7 @@ const levelMarks = (alignment: Alignment): Marks | undefined => {
     const to = keysAtLevel(theirs, depths[1]!, level);
     const isKept = [...to].every(([node, keys]) => isSameSequence(ours, from.get(node) ?? [], theirs, keys));
     const surprise = [...to.values()].reduce((sum, keys) => sum + surpriseOf(unitsOf(theirs, keys)), 0);
-    if (!isKept || surprise < MIN_SURPRISE) continue;
+    if (!isKept || surprise < MIN_SURPRISE || areSorted(ours, from.values())) continue;
     const marks = noMarks(alignment);
     [from, to].forEach((lists, i) => {
       for (const keys of lists.values()) {
@@ -173,7 +184,9 @@ const parameterMarks = (alignment: Alignment): Marks | undefined => {
   const numbers = new PairNumbers();
   let surprise = 0;
   for (const [i, side] of alignment.sides.entries()) {
-    for (const [content, modules] of parametersByModule(alignment, side)) {
+    const byContent = parametersByModule(alignment, side);
+    if (i === 0 && areSorted(side, [...byContent.values()].flat())) return undefined;
+    for (const [content, modules] of byContent) {
       for (const keys of modules) {
         const colours = keys.map((key) => side.colour[key]!);
         const sequence = colours.join(' ');

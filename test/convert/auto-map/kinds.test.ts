@@ -202,6 +202,23 @@ describe('parts', () => {
     expect(found.pairs.size).toBe(0);
     expect(found.ambiguous.flatMap(({ from }) => from)).toHaveLength(14);
   });
+  it('damage on both sides that makes the wrong modules look alike is noticed by the order', () => {
+    const blocks = (names: string, damaged: number): Row[] =>
+      [...names].flatMap((name, i): Row[] => [
+        [`${name}.c.w`, [8, 8, 3, 3]],
+        ...(i === damaged ? [] : norm(`${name}.n`, 8)),
+        [`${name}.p.w`, [8, 8, 1, 1]],
+      ]);
+    const others = (name: string): Row[] =>
+      Array.from({ length: 60 }, (_, i): Row => [`${name}${i}`, [i + 1, 2]]);
+    const from = [...others('z'), ...blocks('kqxw', 1)];
+    const to = [...others('a'), ...blocks('bcde', 3)];
+    const found = map(from, to);
+    expect([...found.pairs].filter(([key]) => key.startsWith('q'))).toEqual([]);
+    expect(found.ambiguous.map(({ reason }) => reason)).toContainEqual(
+      expect.stringContaining('something may be missing on both sides'),
+    );
+  });
   it('half precision for a float network', () => {
     const halves = wrapped.map(([name, shape]): Row => [name, shape, 'float16']);
     expect(map(halves, net).pairs.size).toBe(7);
