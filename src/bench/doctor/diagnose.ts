@@ -57,7 +57,7 @@ export interface DiagnoseOptions {
   /** Starts a fresh process of the runtime. */
   readonly start: () => DoctorHost;
   readonly machine: Machine;
-  /** Time for everything, in ms: what has not begun by then is left undecided. */
+  /** Time for everything, in ms: where nothing points at a cause, it is not looked for after that. */
   readonly budgetMs: number;
   readonly seed?: number;
   readonly io: JobIo;
@@ -124,7 +124,7 @@ class Examination {
 
   async decide(cause: CauseName): Promise<void> {
     const { io } = this.#options;
-    const { scope, measures, applies, run } = experiments[cause];
+    const { scope, isRoutine, applies, run } = experiments[cause];
     const groups = scope === 'all' ? [this.#current] : this.#current.map((patient) => [patient]);
     for (const group of groups) {
       const model = scope === 'all' ? null : group[0]!.name;
@@ -133,7 +133,7 @@ class Examination {
       let outcome: Outcome;
       try {
         const known = await applies(context);
-        const hasTime = !measures || !this.isOver;
+        const hasTime = !isRoutine || !this.isOver;
         outcome = known !== true ? known : hasTime ? await run(context) : undecided(NO_TIME);
       } catch (error) {
         outcome = refusal(error);
@@ -144,7 +144,7 @@ class Examination {
       }
       io.log(`${cause}: ${outcome.evidence}`);
       this.causes.push({ cause, model, outcome });
-      this.#current = treated(this.#current, outcome.treatments);
+      if (outcome.treatments.size > 0) this.#current = treated(this.#current, outcome.treatments);
     }
   }
 
@@ -153,7 +153,7 @@ class Examination {
   }
 
   async fastest(): Promise<Fastest | null> {
-    if (this.isOver) return null;
+    if (this.isOver && this.#current === this.given) return null;
     this.#options.io.progress('the fastest way');
     try {
       return (await findFastest(this.#context(this.#current), this.given, this.#current)) ?? null;

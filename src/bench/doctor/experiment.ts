@@ -71,8 +71,8 @@ export interface Experiment {
   readonly summary: string;
   /** `model`: once a model. `all`: once, for all of them in one process. */
   readonly scope: 'model' | 'all';
-  /** False when it decides by what is known already, and needs no time. */
-  readonly measures: boolean;
+  /** True when it measures although nothing points at its cause: it is left out when the time is over. */
+  readonly isRoutine: boolean;
   /** True, or what is known without measuring. */
   applies(context: DoctorContext): true | Outcome | Promise<true | Outcome>;
   run(context: DoctorContext): Promise<Outcome>;
@@ -92,6 +92,12 @@ export const timesWithin = ({ factor, ci95: [low, high] }: Pick<Contrast, 'facto
 
 export const milliseconds = (ms: number): string =>
   `${ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
+
+/** Others that take this share of the processors may hide a cause: what shows none then has ruled out none. */
+const DISTURBED = 0.25;
+
+const disturbance = ({ othersShare }: Contrast): string =>
+  `other processes took ${(100 * othersShare).toFixed(0)} % of the processors meanwhile`;
 
 /** What a contrast between "as it is" and "with the cause taken away" says. */
 export const outcomeOf = (
@@ -119,7 +125,10 @@ export const outcomeOf = (
       treatments: words.treatments,
     };
   }
-  return ci95[1] < bar ? ruledOut(measured) : undecided(`${measured}, too wide to tell from ${times(bar)}`);
+  if (ci95[1] >= bar) return undecided(`${measured}, too wide to tell from ${times(bar)}`);
+  return contrast.othersShare < DISTURBED
+    ? ruledOut(measured)
+    : undecided(`${measured}, but ${disturbance(contrast)}`);
 };
 
 export const setUpOf = (patients: readonly Patient[]): SetUp => ({ members: patients });

@@ -11,7 +11,7 @@ export const frequencyDrift: Experiment = {
   name: 'frequency-drift',
   summary: 'a processor that became slower meanwhile',
   scope: 'all',
-  measures: false,
+  isRoutine: false,
   applies: ({ lab }) => lab.kernels.length >= LEAST_KERNELS || undecided('too little was measured to tell'),
   run: async ({ lab }) => {
     const third = Math.floor(lab.kernels.length / 3);

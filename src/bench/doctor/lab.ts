@@ -43,6 +43,8 @@ export interface MeasuredSetUp {
   readonly rounds: readonly Float64Array[];
   /** Median time of each model in ms, over all bursts. */
   readonly members: readonly number[];
+  /** See {@link Contrast}. */
+  readonly othersShare: number;
 }
 
 export interface Contrast {
@@ -53,6 +55,8 @@ export interface Contrast {
   readonly asIsMs: number;
   readonly otherMs: number;
   readonly sessions: number;
+  /** Share of all processors that other processes took meanwhile, 0 to 1; 0 where nobody counts. */
+  readonly othersShare: number;
 }
 
 /** A process of the runtime with the id that the system knows it by. */
@@ -91,7 +95,7 @@ const BURSTS = 5;
 const WARM_UP_MS = 300;
 /** The most rounds of a burst: enough for the shortest of models. */
 const MOST_ROUNDS = 400;
-/** A burst of runs this long needs no run for waking up. */
+/** Runs this long need no warming up before, and no run for waking up in each burst. */
 const LONG_RUN_MS = 100;
 /** Enough to be clear; and when the time is over. */
 const CLEAR_SESSIONS = 3;
@@ -127,7 +131,20 @@ export const contrastOf = (asIs: MeasuredSetUp, other: MeasuredSetUp, seed = 0):
     asIsMs: median(allRounds(asIs)),
     otherMs: median(allRounds(other)),
     sessions: asIs.rounds.length,
+    othersShare: asIs.othersShare,
   };
+};
+
+/** The share of all processors that others took over these watches; undefined where nobody counts. */
+export const shareOfOthers = (watches: readonly Watch[]): number | undefined => {
+  let wall = 0;
+  let taken = 0;
+  for (const { wallMs, othersShare } of watches) {
+    if (othersShare === undefined) continue;
+    wall += wallMs;
+    taken += wallMs * othersShare;
+  }
+  return wall > 0 ? taken / wall : undefined;
 };
 
 export class Lab {
@@ -191,11 +208,15 @@ export class Lab {
     const seed = this.#seed + 1000 * this.#measurements++;
     const rounds = setUps.map((): Float64Array[] => []);
     const members = setUps.map((setUp) => setUp.members.map((): number[] => []));
-    const results = (): MeasuredSetUp[] =>
-      setUps.map((_, i) => ({
+    const watched = this.#watches.length;
+    const results = (): MeasuredSetUp[] => {
+      const othersShare = shareOfOthers(this.#watches.slice(watched)) ?? 0;
+      return setUps.map((_, i) => ({
         rounds: rounds[i]!,
         members: members[i]!.map((times) => median(times)),
+        othersShare,
       }));
+    };
     for (let session = 0; session < MOST_SESSIONS; session++) {
       const opened = await this.#session(setUps, seed + session);
       opened.forEach((one, i) => {
@@ -241,6 +262,7 @@ export class Lab {
     const sessions: HostedSession[] = [];
     const loads: number[] = [];
     const firsts: number[] = [];
+    let isLong = false;
     try {
       for (const { path, options, feeds } of setUp.members) {
         const session = await host.open(path, options);
@@ -250,13 +272,14 @@ export class Lab {
       }
       const once = { leastRounds: 1, mostRounds: 1, maxMs: 0, order: 'fixed', seed: 0 } as const;
       for (const [first] of await host.time(sessions, once)) firsts.push(first!);
-      await warmUp(host, sessions, WARM_UP_MS);
+      isLong = firsts.reduce((sum, ms) => sum + ms, 0) > LONG_RUN_MS;
+      if (!isLong) await warmUp(host, sessions, WARM_UP_MS);
     } catch (error) {
       await host.close();
       throw error;
     }
     const members = setUp.members.map((): number[] => []);
-    return { setUp, host, sessions, loads, firsts, isLong: false, rounds: [], members, faults: [] };
+    return { setUp, host, sessions, loads, firsts, isLong, rounds: [], members, faults: [] };
   }
 
   #look(host: DoctorHost): ReturnType<Machine['process']> {

@@ -5,6 +5,7 @@
  */
 import { median } from '../statistics.ts';
 import { BAR, type Experiment, ruledOut, times, undecided } from './experiment.ts';
+import { shareOfOthers } from './lab.ts';
 
 /** Others below this share of the machine are not to blame for threads that wait. */
 const WORTH_A_WORD = 0.1;
@@ -13,15 +14,13 @@ export const otherProcesses: Experiment = {
   name: 'other-processes',
   summary: 'processors taken by other processes',
   scope: 'all',
-  measures: false,
+  isRoutine: false,
   applies: ({ lab }) =>
     lab.watches.some(({ othersShare, waiting }) => othersShare !== undefined && waiting !== undefined) ||
     undecided('this system does not tell what other processes take'),
   run: async ({ lab }) => {
-    const watches = lab.watches.filter(({ othersShare }) => othersShare !== undefined);
-    const wall = watches.reduce((sum, { wallMs }) => sum + wallMs, 0);
-    const share = watches.reduce((sum, { othersShare, wallMs }) => sum + othersShare! * wallMs, 0) / wall;
-    const factor = median(watches.flatMap(({ waiting }) => waiting ?? []));
+    const share = shareOfOthers(lab.watches) ?? 0;
+    const factor = median(lab.watches.flatMap(({ waiting }) => waiting ?? []));
     const percent = `other processes took ${(100 * share).toFixed(0)} % of the processors`;
     const evidence = `${percent}; the model's threads waited: ${times(factor)}`;
     if (share < WORTH_A_WORD || factor < BAR) return ruledOut(evidence);

@@ -7,7 +7,7 @@ export const prepacking: Experiment = {
   name: 'prepacking',
   summary: 'weights that are not rearranged when the model is loaded',
   scope: 'all',
-  measures: true,
+  isRoutine: false,
   applies: ({ patients }) =>
     patients.some(({ options }) => options.prepacking === false) || ruledOut('weights are prepacked'),
   run: (context) =>

@@ -10,7 +10,7 @@ export const quantizedBelowExtended: Experiment = {
   name: 'quantized-below-extended',
   summary: 'a quantised model at a level that does not fuse it',
   scope: 'model',
-  measures: true,
+  isRoutine: false,
   applies: async ({ patients: [patient], withModel }) => {
     const { level = 'all' } = patient!.options;
     const pairs = await withModel(patient!, (model) =>

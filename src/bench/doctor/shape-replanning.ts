@@ -103,7 +103,7 @@ export const shapeReplanning: Experiment = {
   name: 'shape-replanning',
   summary: 'memory that is planned anew for every new shape',
   scope: 'model',
-  measures: true,
+  isRoutine: true,
   applies: async (context) =>
     (await specsOf(context)).some(isDynamic) || ruledOut('its inputs have fixed shapes'),
   run: async (context) => {
@@ -120,6 +120,7 @@ export const shapeReplanning: Experiment = {
       asIsMs: all('candidate'),
       otherMs: all('baseline'),
       sessions: SESSIONS,
+      othersShare: 0,
     };
     return outcomeOf(
       contrast,

@@ -54,7 +54,7 @@ export const subnormalActivations: Experiment = {
   name: 'subnormal-activations',
   summary: 'numbers below the smallest normal float, made while the model runs',
   scope: 'model',
-  measures: true,
+  isRoutine: true,
   applies: () => true,
   run: async (context) => {
     const { extra } = context.patients[0]!.options;

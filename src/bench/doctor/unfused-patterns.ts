@@ -12,7 +12,7 @@ export const unfusedPatterns: Experiment = {
   name: 'unfused-patterns',
   summary: 'operators that should be one',
   scope: 'model',
-  measures: true,
+  isRoutine: false,
   applies: ({ patients: [patient], withModel }) =>
     withModel(patient!, (model) => {
       if (model === undefined) return undecided("the runtime's own format cannot be read");

@@ -168,6 +168,13 @@ test('noise is no cause: what is not clear stays undecided', async () => {
   expect(found(healthy)).toEqual([]);
 });
 
+test('what others may have hidden is not called ruled out', async () => {
+  const diagnosis = await examine([patientOf(plain())], { others: 0.9 });
+  expect(whyOf(diagnosis, 'subnormal-activations')).toMatch(/^undecided: .*other processes took 45 %/);
+  const quiet = await examine([patientOf(plain())], { others: 0.3 });
+  expect(whyOf(quiet, 'subnormal-activations')).toMatch(/^ruled-out: /);
+});
+
 test('weights that were not loaded and outputs that differ are wrong, and come before what is slow', async () => {
   const keys = {
     matched: 0,
@@ -193,6 +200,15 @@ test('weights that were not loaded and outputs that differ are wrong, and come b
   ]);
   expect(found(well)).toEqual([]);
   expect(whyOf(well, 'weights-not-loaded')).toBe('ruled-out: 310 of 310 keys match, "module." taken off');
+});
+
+test('when the time is over, what points at a cause is measured all the same, and the rest is left undecided', async () => {
+  const patients = [patientOf(subnormal(), { threads: 4 })];
+  const diagnosis = await new World().diagnose(patients, silentIo(), 1);
+  expect(found(diagnosis)).toEqual(['subnormal-weights', 'thread-oversubscription']);
+  expect(whyOf(diagnosis, 'subnormal-activations')).toContain('undecided: no time');
+  expect(diagnosis.fastest?.contrast.factor).toBeGreaterThan(20);
+  expect(diagnosis.fastest?.contrast.sessions).toBe(2);
 });
 
 test('an experiment that fails is undecided, and the others go on', async () => {

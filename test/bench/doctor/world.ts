@@ -280,12 +280,12 @@ export class World {
   };
 
   /** Examines models in this world. */
-  diagnose(patients: readonly Patient[], io: JobIo = silentIo()): Promise<Diagnosis> {
+  diagnose(patients: readonly Patient[], io: JobIo = silentIo(), budgetMs = 20_000): Promise<Diagnosis> {
     return diagnose({
       patients,
       start: this.start,
       machine: this.machine,
-      budgetMs: 20_000,
+      budgetMs,
       io,
       save: async (model) => {
         const path = join(folder, `copy-${files++}.onnx`);
