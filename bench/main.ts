@@ -7,6 +7,7 @@ import { checkpoints } from './checkpoints.ts';
 import { codec } from './codec.ts';
 import { convert } from './convert.ts';
 import { memory } from './memory.ts';
+import { overhead } from './overhead.ts';
 import { startup } from './startup.ts';
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
@@ -15,6 +16,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   convert,
   checkpoints,
   memory,
+  overhead,
 };
 
 const print = (rows: readonly Row[]): void => {

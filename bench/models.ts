@@ -9,6 +9,24 @@ import { encodeModel } from '../src/proto/encode.ts';
 
 const WIDTH = 512;
 
+const encoded = (graph: Graph): Uint8Array => {
+  const model = new Model(graph);
+  model.opsets.set('', 17);
+  const parts = encodeModel(modelToProto(model)).map((segment) =>
+    segment instanceof Uint8Array ? segment : segment.read(0, segment.size),
+  );
+  return Buffer.concat(parts);
+};
+
+/** Relu of four floats: what a run costs beside its operators. */
+export const oneNodeModel = (): Uint8Array => {
+  const graph = new Graph('one');
+  const x = graph.addInput('x', tensorType('float32', [4]));
+  const { output } = graph.add({ op: 'Relu', inputs: [x], outputs: ['r'] });
+  graph.addOutput('y', output, tensorType('float32', [4]));
+  return encoded(graph);
+};
+
 /** A chain of MatMul and Relu with `megabytes` MB (10^6 bytes) of float32 weights as raw_data. */
 export const rawModel = (megabytes: number): Uint8Array => {
   const graph = new Graph('chain');
@@ -26,10 +44,5 @@ export const rawModel = (megabytes: number): Uint8Array => {
     value = graph.add({ op: 'Relu', inputs: [product], outputs: [`layer${layer}.relu`] }).output;
   }
   graph.addOutput('y', value, tensorType('float32', ['N', WIDTH]));
-  const model = new Model(graph);
-  model.opsets.set('', 17);
-  const parts = encodeModel(modelToProto(model)).map((segment) =>
-    segment instanceof Uint8Array ? segment : segment.read(0, segment.size),
-  );
-  return Buffer.concat(parts);
+  return encoded(graph);
 };

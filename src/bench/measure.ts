@@ -190,8 +190,8 @@ export const measureAlone = async (
       firstMs,
       warmUp: { runs: warm.runs + 1, isSteady: warm.isSteady },
       cpuMsPerRun: sampled.blocks.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / read!.samples.length,
-      feedMs: facts && facts.feedMs,
-      idleCpuShare: facts && facts.idleCpuMs / facts.idleWallMs,
+      feedMs: facts?.feedMs ?? null,
+      idleCpuShare: facts === null ? null : facts.idleCpuMs / facts.idleWallMs,
       memory: facts && { baseMb: facts.baseMb, peakMb: facts.peakMb, steadyMb: facts.steadyMb },
     };
   } finally {
