@@ -53,7 +53,8 @@ const uniqueNames = (files: readonly string[]): string[] => {
   });
 };
 
-const p50Of = ({ candidate }: Trial): number | null => (candidate.length === 0 ? null : median(candidate));
+const p50Of = ({ candidate, proof }: Trial): number | null =>
+  proof?.tunedMs ?? (candidate.length === 0 ? null : median(candidate));
 
 const triedData = (trial: Trial): TriedData => {
   const { choices, options, stage, parity, outcome, message, proof } = trial;
@@ -159,7 +160,7 @@ const usableCores = (quota: number | null): number =>
   Math.max(1, Math.min(availableParallelism(), Math.ceil(quota ?? Infinity)));
 
 const tunedFile = (data: TuneData, subjects: readonly Subject[], result: TuneResult): TunedOptions => {
-  const { best, defaultMs } = result;
+  const { best } = result;
   const folder = dirname(resolve(data.output));
   return {
     schema: 'session-options@1',
@@ -181,7 +182,7 @@ const tunedFile = (data: TuneData, subjects: readonly Subject[], result: TuneRes
             ratio: best.proof.ratio,
             ci95: [...best.proof.ci95],
             sessions: best.proof.sessions,
-            p50: { default: defaultMs!, tuned: median(best.candidate) },
+            p50: { default: best.proof.defaultMs, tuned: best.proof.tunedMs },
             parity: true,
           },
     ...(data.interrupted ? { interrupted: true } : {}),
@@ -238,7 +239,7 @@ export const tuneModels = async (options: TuneJobOptions): Promise<Report<'tune'
     machine: fingerprintOf(environment),
     objective,
     models: subjects.map((subject, i) => ({ name: targets[i]!.name, ...subject })),
-    defaults: { p50: defaultMs, parity: defaultParity },
+    defaults: { p50: best?.proof?.defaultMs ?? defaultMs, parity: defaultParity },
     tried: trials.map(triedData).toSorted(byMerit),
     untried,
     best: {

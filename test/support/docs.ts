@@ -115,6 +115,7 @@ const LIMITS: readonly (readonly [file: string, constant: string, what: string])
   ['src/formats/pt2.ts', 'MAX_MODELS', 'models of a torch.export archive'],
   ['src/formats/torch-tensor.ts', 'MAX_RANK', 'dimensions of a tensor in a checkpoint'],
   ['src/jobs/mapping-file.ts', 'MAX_MAPPING', 'bytes of a mapping file of remap'],
+  ['src/jobs/tuned-options.ts', 'MAX_OPTIONS', 'bytes of an options file of tune'],
   ['src/jobs/mapping-file.ts', 'MAX_RULES', 'rules of a mapping file'],
   ['src/convert/mapping/entry.ts', 'MAX_KEYS', 'keys that the rules of a mapping make'],
   ['src/convert/mapping/entry.ts', 'MAX_NEW_KEY', 'characters of a key that they make'],

@@ -17,13 +17,15 @@ import { BLOCK_MS, measureTrial, ratioOf, scoreOf, startTrial, type Trial, type 
 /** Configurations that go on to the proof at most. */
 export const MOST_FINALISTS = 3;
 
-const FIRST_PAIRS = 2;
+const FIRST_PAIRS = 3;
 /** Share of the time of the search that the first round may take. */
 const FIRST_ROUND_SHARE = 0.4;
 /** Joined: each of the best with each of the next best. */
 const BEST = 3;
 const NEXT_BEST = 6;
 const MOST_JOINED = 10;
+/** Below this ratio a configuration is worth joining: it is faster by more than what chance mostly gives. */
+const HELPED = 0.98;
 /** Finalists that are this much slower than the best one have no chance. */
 const WITHIN = 1.05;
 const WARM_UP_BLOCKS = 8;
@@ -36,7 +38,7 @@ const ranked = (trials: readonly Trial[]): Trial[] =>
 
 /** Joins of the best with each other, and of the best with everything that helped. */
 const joinBest = (trials: readonly Trial[], models: number): Trial[] => {
-  const good = ranked(trials).filter((trial) => ratioOf(trial) < 1);
+  const good = ranked(trials).filter((trial) => ratioOf(trial) < HELPED);
   const [first] = good;
   if (first === undefined) return [];
   const all = joinChoices(...good.toReversed().map(({ choices }) => choices));

@@ -4,7 +4,6 @@
  * is a pause: its idle threads would slow down the one that comes next.
  */
 import type { Rng } from '../../core/rng.ts';
-import type { PairedTimes } from '../statistics.ts';
 import type { Rig } from './rig.ts';
 
 /** The clock of a search; tests have their own. */
@@ -20,6 +19,12 @@ const SETTLE_MS = 40;
 /** Two blocks agree when they differ by at most this share. */
 const STEADY = 0.05;
 
+/** Costs of blocks in ms: entry i of both belongs together. */
+export interface PairedBlocks {
+  readonly baseline: readonly number[];
+  readonly candidate: readonly number[];
+}
+
 export interface PairPlan {
   readonly pairs: number;
   /** Length of a block, in ms. */
@@ -27,7 +32,7 @@ export interface PairPlan {
   readonly rng: Rng;
   readonly clock: Clock;
   /** Told of each pair; true ends it there. */
-  readonly isEnough?: (measured: { baseline: readonly number[]; candidate: readonly number[] }) => boolean;
+  readonly isEnough?: (measured: PairedBlocks) => boolean;
 }
 
 /** @returns the costs of the blocks, at least one pair. */
@@ -35,7 +40,7 @@ export const measureBlockPairs = async (
   baseline: Rig,
   candidate: Rig,
   { pairs, blockMs, rng, clock, isEnough = () => false }: PairPlan,
-): Promise<PairedTimes> => {
+): Promise<PairedBlocks> => {
   // Both may have run just now.
   let isRestless = baseline.isSpinning || candidate.isSpinning;
   const block = async (rig: Rig): Promise<number> => {

@@ -4,10 +4,10 @@
  * count, because the best of many measurements looks better than it is; and as several configurations get their chance,
  * each must also hold at the confidence that keeps all of them together at 95 % (Bonferroni).
  */
-import { answerOf, estimateOf, intervalOf, startLooks } from '../sequential.ts';
-import { ratioOfPairs } from '../statistics.ts';
+import { answerOf, type Estimate, estimateOf, intervalOf, startLooks } from '../sequential.ts';
+import { median, ratioOfPairs } from '../statistics.ts';
 import { describeChoices } from './configuration.ts';
-import { measureBlockPairs, warmUpRig } from './pairs.ts';
+import { measureBlockPairs, type PairedBlocks, warmUpRig } from './pairs.ts';
 import { openRig, type Rig } from './rig.ts';
 import { BLOCK_MS, checkTrial, failTrial, isOwnFailure, type Trial, type TuneLab } from './trial.ts';
 
@@ -30,8 +30,12 @@ const WARM_UP_BLOCKS = 4;
 const WARM_UP_SHARE = 0.1;
 const ALPHA = 0.05;
 
-/** One fresh session of both; undefined when the outputs are wrong. @returns ln of candidate / default. */
-const proofSession = async (lab: TuneLab, trial: Trial, lengthMs: number): Promise<number | undefined> => {
+/** One fresh session of both; undefined when the outputs are wrong. */
+const proofSession = async (
+  lab: TuneLab,
+  trial: Trial,
+  lengthMs: number,
+): Promise<PairedBlocks | undefined> => {
   const { plan, clock, rng } = lab;
   const began = clock.now();
   const rigs: Rig[] = [];
@@ -51,25 +55,35 @@ const proofSession = async (lab: TuneLab, trial: Trial, lengthMs: number): Promi
     for (const rig of rigs) {
       await warmUpRig(rig, { blockMs: BLOCK_MS, mostBlocks: WARM_UP_BLOCKS, mostMs, clock });
     }
-    const measured = await measureBlockPairs(defaults, candidate, {
+    return await measureBlockPairs(defaults, candidate, {
       pairs: MOST_PAIRS,
       blockMs: BLOCK_MS,
       rng,
       clock,
       isEnough: ({ baseline }) => baseline.length >= LEAST_PAIRS && clock.now() - began >= lengthMs,
     });
-    return Math.log(ratioOfPairs(measured));
   } finally {
     await Promise.all(rigs.map((rig) => rig.close()));
   }
 };
 
 /** What the sessions so far say. A user who stops the search here gets this as well. */
-const conclude = (trial: Trial, logRatios: readonly number[], { margin, candidates }: ProofOptions): void => {
-  const estimate = estimateOf(logRatios);
+const conclude = (
+  trial: Trial,
+  sessions: readonly PairedBlocks[],
+  estimate: Estimate,
+  { margin, candidates }: ProofOptions,
+): void => {
   const { ratio, ci95, verdict } = answerOf(estimate, { margin });
   const isClear = intervalOf(estimate, 1 - ALPHA / candidates)[1] < 1;
-  trial.proof = { ratio, ci95, sessions: logRatios.length, isProven: verdict === 'faster' && isClear };
+  trial.proof = {
+    ratio,
+    ci95,
+    sessions: sessions.length,
+    defaultMs: median(sessions.flatMap(({ baseline }) => baseline)),
+    tunedMs: median(sessions.flatMap(({ candidate }) => candidate)),
+    isProven: verdict === 'faster' && isClear,
+  };
   trial.outcome = verdict === 'faster' && !isClear ? 'inconclusive' : verdict;
   trial.message =
     verdict === 'faster' && !isClear
@@ -87,17 +101,17 @@ export const proveFaster = async (lab: TuneLab, trial: Trial, options: ProofOpti
   const began = clock.now();
   const budgetMs = endMs - began;
   const isAnswered = startLooks({ margin });
-  const logRatios: number[] = [];
+  const sessions: PairedBlocks[] = [];
   let costMs = sessionCost(trial);
   while (clock.now() + costMs <= endMs) {
     trial.stage = 'final';
-    trial.outcome = logRatios.length === 0 ? 'inconclusive' : trial.outcome;
-    lab.onStep(`proof of ${describeChoices(trial.choices)}, session ${logRatios.length + 1}`);
+    trial.outcome = sessions.length === 0 ? 'inconclusive' : trial.outcome;
+    lab.onStep(`proof of ${describeChoices(trial.choices)}, session ${sessions.length + 1}`);
     const sessionBegan = clock.now();
     try {
-      const logRatio = await proofSession(lab, trial, budgetMs * OF_BUDGET);
-      if (logRatio === undefined) return;
-      logRatios.push(logRatio);
+      const session = await proofSession(lab, trial, budgetMs * OF_BUDGET);
+      if (session === undefined) return;
+      sessions.push(session);
     } catch (error) {
       if (!isOwnFailure(error)) throw error;
       failTrial(trial, error);
@@ -105,8 +119,9 @@ export const proveFaster = async (lab: TuneLab, trial: Trial, options: ProofOpti
     }
     const now = clock.now();
     costMs = now - sessionBegan;
-    if (logRatios.length < LEAST_SESSIONS) continue;
-    conclude(trial, logRatios, options);
-    if (isAnswered(() => estimateOf(logRatios), logRatios.length, (now - began) / budgetMs)) return;
+    if (sessions.length < LEAST_SESSIONS) continue;
+    const estimate = estimateOf(sessions.map((session) => Math.log(ratioOfPairs(session))));
+    conclude(trial, sessions, estimate, options);
+    if (isAnswered(() => estimate, sessions.length, (now - began) / budgetMs)) return;
   }
 };

@@ -2,9 +2,9 @@
 import { OrthoError } from '../../core/errors.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { SessionOptions } from '../../runtime/session.ts';
-import { type Interval, median, type PairedTimes, type Verdict } from '../statistics.ts';
+import { type Interval, quantile, type Verdict } from '../statistics.ts';
 import { type Choices, sessionOptionsOf } from './configuration.ts';
-import { type Clock, measureBlockPairs } from './pairs.ts';
+import { type Clock, measureBlockPairs, type PairedBlocks } from './pairs.ts';
 import type { ConfigurationParity, ParityReference } from './parity.ts';
 import { openRig, type Rig, type RigPlan } from './rig.ts';
 
@@ -28,6 +28,9 @@ export interface Proof {
   readonly ratio: number;
   readonly ci95: Interval;
   readonly sessions: number;
+  /** Medians over the sessions, in ms. */
+  readonly defaultMs: number;
+  readonly tunedMs: number;
   /** Faster than the default, beyond doubt also as one of several that were tried. */
   readonly isProven: boolean;
 }
@@ -62,11 +65,12 @@ export const startTrial = (choices: Choices, models: number): Trial => ({
   proof: undefined,
 });
 
-/** Candidate / default so far; infinite without a measurement. */
+/**
+ * Candidate / default so far, of the lower quartiles: whatever disturbs a block makes it slower, and with a few blocks one
+ * disturbance would decide. Infinite without a measurement.
+ */
 export const ratioOf = ({ baseline, candidate }: Trial): number =>
-  candidate.length === 0
-    ? Number.POSITIVE_INFINITY
-    : median(Float64Array.from(candidate, (ms, i) => ms / baseline[i]!));
+  candidate.length === 0 ? Infinity : quantile(candidate, 0.25) / quantile(baseline, 0.25);
 
 /** One per cent for each choice: of two that are about equally fast the simpler one is better. */
 const SIMPLICITY = 0.01;
@@ -78,7 +82,7 @@ export const scoreOf = (trial: Trial, ratio = ratioOf(trial)): number =>
 /** Length of a block, in ms; slow models need longer for the fewest rounds. */
 export const BLOCK_MS = 25;
 
-/** A configuration so much slower is not measured to the end. */
+/** A configuration whose fastest of several blocks is so much slower than the default's is not measured to the end. */
 const HOPELESS = 1.4;
 
 /** An error that a configuration is to blame for. */
@@ -119,10 +123,9 @@ export const measureTrial = async (
     rig = await openRig(plan, trial.options);
     if (!(await checkTrial(lab, trial, rig))) return;
     await rig.block(BLOCK_MS);
-    const isEnough = ({ baseline, candidate }: PairedTimes): boolean => {
-      const last = baseline.length - 1;
-      return candidate[last]! > HOPELESS * baseline[last]! || clock.now() > endMs;
-    };
+    const isEnough = ({ baseline, candidate }: PairedBlocks): boolean =>
+      clock.now() > endMs ||
+      (candidate.length > 1 && Math.min(...candidate) > HOPELESS * Math.min(...baseline));
     const measured = await measureBlockPairs(defaults, rig, {
       pairs,
       blockMs: BLOCK_MS,
@@ -130,8 +133,8 @@ export const measureTrial = async (
       clock,
       isEnough,
     });
-    trial.baseline.push(...Array.from(measured.baseline));
-    trial.candidate.push(...Array.from(measured.candidate));
+    trial.baseline.push(...measured.baseline);
+    trial.candidate.push(...measured.candidate);
   } catch (error) {
     if (!isOwnFailure(error)) throw error;
     failTrial(trial, error);
