@@ -11,7 +11,7 @@ import { OrthoError } from '../core/errors.ts';
 import { FileSource } from '../core/source.ts';
 import { elementCount } from '../core/tensor.ts';
 import { tilingFault } from '../core/tiled-source.ts';
-import { type PickleMachine, unpickle } from './pickle.ts';
+import { PickleBudget, type PickleMachine, unpickle } from './pickle.ts';
 import { PickleReader } from './pickle-reader.ts';
 import {
   PickleDict,
@@ -84,10 +84,15 @@ const CLASSES: ReadonlySet<string> = new Set([
 
 /** Answers for the pickles of `.metadata`. */
 export class DcpHost extends TorchHost {
-  constructor(options: OpenOptions) {
-    super((_, machine) => {
-      throw machine.invalid('a storage in the metadata');
-    }, options);
+  /** `bytes`: those of the file. */
+  constructor(options: OpenOptions, bytes: number) {
+    super(
+      (_, machine) => {
+        throw machine.invalid('a storage in the metadata');
+      },
+      options,
+      new PickleBudget(bytes, MAX_OBJECTS_MEMORY),
+    );
   }
   override call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue {
     // Enumerations are called with their value.
@@ -129,17 +134,32 @@ const placesOf = (value: PickleValue | undefined, invalid: Invalid): Map<string,
     const key = isObject(index, 'MetadataIndex') ? index.attribute('fqn') : undefined;
     if (typeof key !== 'string' || !isObject(index, 'MetadataIndex'))
       throw invalid('storage_data has an odd index');
-    if (!isObject(info, '_StorageInfo')) throw invalid(`the place of "${key}" is not known`);
+    if (!isObject(info, '_StorageInfo')) throw invalid(`the place of "${textOf(key)}" is not known`);
     const offset = index.attribute('offset') ?? null;
     const name = placeKey(
       key,
-      offset === null ? undefined : sizesOf(offset, `the offset of "${key}"`, invalid),
+      offset === null ? undefined : sizesOf(offset, `the offset of "${textOf(key)}"`, invalid),
     );
-    if (places.has(name)) throw invalid(`a part of "${key}" has two places`);
+    if (places.has(name)) throw invalid(`a part of "${textOf(key)}" has two places`);
     places.set(name, placeOf(info, key, invalid));
   }
   return places;
 };
+
+/** No two items share bytes: a small file could stand for endless tensors. @throws the error made by `invalid` */
+const checkApart = (places: readonly (readonly [string, DcpPlace])[], invalid: Invalid): void => {
+  const sorted = places.toSorted(
+    ([, a], [, b]) => (a.file === b.file ? 0 : a.file < b.file ? -1 : 1) || a.offset - b.offset,
+  );
+  for (let i = 1; i < sorted.length; i++) {
+    const [[before, { file, offset, length }], [after, next]] = [sorted[i - 1]!, sorted[i]!];
+    if (file !== next.file || length === 0 || next.length === 0 || offset + length <= next.offset) continue;
+    throw invalid(`${shown(before)} and ${shown(after)} share bytes of "${textOf(file)}"`);
+  }
+};
+
+/** The key of a place, for messages. */
+const shown = (name: string): string => `"${textOf(name.split('\0')[0])}"`;
 
 const placeOf = (info: PickleObject, key: string, invalid: Invalid): DcpPlace => {
   const file = info.attribute('relative_path');
@@ -149,12 +169,12 @@ const placeOf = (info: PickleObject, key: string, invalid: Invalid): DcpPlace =>
   const isSize = (value: PickleValue | undefined): value is number =>
     typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
   if (typeof file !== 'string' || !isSize(offset) || !isSize(length)) {
-    throw invalid(`the place of "${key}" is ${textOf(file)}, ${textOf(offset)}, ${textOf(length)}`);
+    throw invalid(`the place of "${textOf(key)}" is ${textOf(file)}, ${textOf(offset)}, ${textOf(length)}`);
   }
   if (transforms !== null && !(Array.isArray(transforms) && transforms.length === 0)) {
     throw new OrthoError(
       'checkpoint/unsupported',
-      `${invalid('').message}"${key}" was saved through a transform`,
+      `${invalid('').message}"${textOf(key)}" was saved through a transform`,
       {
         hint: 'compressed or encrypted checkpoints are not read; save again without stream extensions',
       },
@@ -176,24 +196,27 @@ const tensorOf = (
     state instanceof PickleTuple
       ? state.items[0]
       : (properties as PickleObject | undefined)?.attribute?.('dtype');
-  if (!(type instanceof PickleGlobal)) throw invalid(`"${key}" has no dtype`);
-  const dims = sizesOf(value.attribute('size'), `the size of "${key}"`, invalid);
+  if (!(type instanceof PickleGlobal)) throw invalid(`"${textOf(key)}" has no dtype`);
+  const dims = sizesOf(value.attribute('size'), `the size of "${textOf(key)}"`, invalid);
   const parts = value.attribute('chunks');
-  if (!Array.isArray(parts)) throw invalid(`"${key}" has no list of chunks`);
-  if (parts.length > MAX_CHUNKS) throw invalid(`"${key}" has ${parts.length} chunks (at most ${MAX_CHUNKS})`);
+  if (!Array.isArray(parts)) throw invalid(`"${textOf(key)}" has no list of chunks`);
+  if (parts.length > MAX_CHUNKS)
+    throw invalid(`"${textOf(key)}" has ${parts.length} chunks (at most ${MAX_CHUNKS})`);
   const chunks = (parts as PickleValue[]).map((part): DcpChunk => {
-    if (!isObject(part, 'ChunkStorageMetadata')) throw invalid(`a chunk of "${key}" is ${textOf(part)}`);
-    const offsets = sizesOf(part.attribute('offsets'), `a chunk of "${key}"`, invalid);
-    const sizes = sizesOf(part.attribute('sizes'), `a chunk of "${key}"`, invalid);
+    if (!isObject(part, 'ChunkStorageMetadata'))
+      throw invalid(`a chunk of "${textOf(key)}" is ${textOf(part)}`);
+    const offsets = sizesOf(part.attribute('offsets'), `a chunk of "${textOf(key)}"`, invalid);
+    const sizes = sizesOf(part.attribute('sizes'), `a chunk of "${textOf(key)}"`, invalid);
     const name = placeKey(key, offsets);
     const place = places.get(name);
-    if (place === undefined) throw invalid(`the chunk [${offsets.join(', ')}] of "${key}" has no place`);
+    if (place === undefined)
+      throw invalid(`the chunk [${offsets.join(', ')}] of "${textOf(key)}" has no place`);
     used.add(name);
     return { offsets, sizes, place };
   });
   checkCount(key, dims, invalid);
   const fault = tilingFault(dims, chunks);
-  if (fault !== undefined) throw invalid(`"${key}" [${dims.join(', ')}]: ${fault}`);
+  if (fault !== undefined) throw invalid(`"${textOf(key)}" [${dims.join(', ')}]: ${fault}`);
   return { dtype: TORCH_DTYPES.get(type.name), torchDtype: type.name, dims, chunks };
 };
 
@@ -201,7 +224,7 @@ const checkCount = (key: string, dims: readonly number[], invalid: Invalid): voi
   try {
     elementCount(dims);
   } catch {
-    throw invalid(`the number of elements of "${key}" [${dims.join(', ')}] overflows`);
+    throw invalid(`the number of elements of "${textOf(key)}" [${dims.join(', ')}] overflows`);
   }
 };
 
@@ -238,7 +261,7 @@ export const readDcpMetadata = (path: string, host: DcpHost): DcpMetadata => {
     if (source.size > MAX_METADATA) {
       throw new OrthoError('file/limit', `${path}: ${source.size} bytes (at most ${MAX_METADATA})`);
     }
-    const root = unpickle(new PickleReader(source, path), host, MAX_OBJECTS_MEMORY);
+    const root = unpickle(new PickleReader(source, path), host);
     host.refuseCalls();
     if (!isObject(root, 'Metadata')) throw invalid('it holds no Metadata object');
     const items = root.attribute('state_dict_metadata');
@@ -252,11 +275,15 @@ export const readDcpMetadata = (path: string, host: DcpHost): DcpMetadata => {
       let content: DcpTensor | DcpPlace | undefined;
       if (isObject(value, 'TensorStorageMetadata')) content = tensorOf(key, value, places, used, invalid);
       else if (isObject(value, 'BytesStorageMetadata')) content = places.get(key);
-      else throw invalid(`"${key}" is ${textOf(value)}`);
-      if (content === undefined) throw invalid(`"${key}" has no place`);
+      else throw invalid(`"${textOf(key)}" is ${textOf(value)}`);
+      if (content === undefined) throw invalid(`"${textOf(key)}" has no place`);
       used.add(key);
       entries.push({ key, path: pathOf(key, planner), content });
     }
+    checkApart(
+      [...places].filter(([name]) => used.has(name)),
+      invalid,
+    );
     const strays = [...places.keys()].filter((name) => !used.has(name)).map((name) => name.split('\0')[0]!);
     return { entries, strays: [...new Set(strays)] };
   } finally {

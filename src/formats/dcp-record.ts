@@ -6,6 +6,7 @@ import { byteLengthOf, type DType } from '../core/dtype.ts';
 import { OrthoError } from '../core/errors.ts';
 import { type ByteSource, checkRange } from '../core/source.ts';
 import { elementCount, type Tensor } from '../core/tensor.ts';
+import type { PickleBudget } from './pickle.ts';
 import type { PickleValue } from './pickle-values.ts';
 import type { OpenOptions } from './state-dict.ts';
 import { ArchiveStorages, isBigEndian, readPickle, rootOf } from './torch-archive.ts';
@@ -24,11 +25,12 @@ export const recordArchive = (source: ByteSource, label: string): ZipArchive => 
   return openZip(source, { label, code: 'checkpoint/invalid' });
 };
 
-/** The object of an item, and the host that read it. Damage and refused calls throw. */
+/** The object of an item, and the host that read it; all items share a budget. Damage and refused calls throw. */
 export const recordObject = (
   source: ByteSource,
   label: string,
   options: OpenOptions,
+  budget: PickleBudget,
 ): { readonly object: PickleValue; readonly host: TorchHost } => {
   const archive = recordArchive(source, label);
   const root = rootOf(archive, label);
@@ -39,7 +41,7 @@ export const recordObject = (
     });
   }
   const storages = new ArchiveStorages(archive, `${root}data/`, label, isBigEndian(archive, root, label));
-  const host = new TorchHost((id, machine) => storages.resolve(id, machine), options);
+  const host = new TorchHost((id, machine) => storages.resolve(id, machine), options, budget);
   const object = readPickle(pickle, root, label, host);
   host.refuseCalls();
   return { object, host };

@@ -4,6 +4,7 @@
 import { statSync } from 'node:fs';
 import { OrthoError } from '../core/errors.ts';
 import { type FilePool, FileSource } from '../core/source.ts';
+import { bounded } from './bounded.ts';
 import { openNpy } from './npy.ts';
 import { openNpz } from './npz.ts';
 import { openPt2 } from './pt2.ts';
@@ -138,4 +139,6 @@ const isFolder = (path: string): boolean => {
  * @throws OrthoError file/*, checkpoint/*, safetensors/invalid, numpy/invalid
  */
 export const openWeights = (path: string, options: OpenOptions = {}): WeightFile =>
-  isFolder(path) ? openWeightFolder(path, (file) => openFile(file, options)) : openAlone(path, options);
+  bounded(() =>
+    isFolder(path) ? openWeightFolder(path, (file) => openFile(file, options)) : openAlone(path, options),
+  );

@@ -9,11 +9,17 @@ import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { OrthoError } from '../core/errors.ts';
 
+/** Letters of a name: no path is longer. */
+const MAX_NAME = 4096;
+
 /** Why a name cannot be that of a file inside the folder, by its text alone. */
 const faultOf = (name: string): string | undefined => {
   if (name === '' || name.includes('\0')) return 'is no file name';
   if (name.startsWith('/') || name.includes('\\') || /^[a-z]:/i.test(name)) return 'is no relative path';
+  if (name.length > MAX_NAME) return `has a name of ${name.length} letters`;
   if (name.split('/').includes('..')) return 'leaves the folder';
+  // One file under many names would be read as often.
+  if (name.split('/').some((part) => part === '.' || part === '')) return 'has a name with empty parts';
   return undefined;
 };
 

@@ -71,8 +71,8 @@ const parseHeader = (text: string, invalid: (message: string) => OrthoError): Np
   const isShape = /^\((\d+L?(, ?\d+L?)*,?)?\)$/.test(shape);
   if (!isShape || !/^(True|False)$/.test(order) || !/^('[^']*'|\[.*\])$/s.test(descr)) throw malformed();
   const dims = (shape.match(/\d+/g) ?? []).map(Number);
-  if (dims.length > MAX_RANK || !dims.every(Number.isSafeInteger))
-    throw invalid(`the shape ${shape} is too large`);
+  if (dims.length > MAX_RANK) throw invalid(`${dims.length} dimensions (at most ${MAX_RANK})`);
+  if (!dims.every(Number.isSafeInteger)) throw invalid(`the shape ${shape.slice(0, 120)} is too large`);
   return { descr: descr.replace(/^'|'$/g, ''), fortran: order === 'True', dims };
 };
 

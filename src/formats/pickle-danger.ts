@@ -184,13 +184,18 @@ const isLibrary = (attribute: string): boolean => {
   return STANDARD_LIBRARY.has(name) && !HARMLESS.has(name);
 };
 
+/** Attributes of one name; nested classes have two or three. */
+const MAX_ATTRIBUTES = 16;
+
 const isDangerousName = (module: string, name: string): boolean => {
   const top = module.split('.')[0]!;
   // The last attribute is what is named; those before it are what it is looked up in, beginning with the module.
   const attributes = name.split('.');
   if (STANDARD_LIBRARY.has(top)) return HARMLESS.get(module)?.test(name) !== true || ATTRIBUTES.has(name);
+  if (attributes.length > MAX_ATTRIBUTES) return true;
   if (attributes.some(isGateway) || attributes.slice(0, -1).some(isLibrary) || PACKAGES.has(top)) return true;
-  return GADGET_PACKAGES.has(top) && GADGETS.some((gadget) => isUnder(`${module}.${name}`, gadget));
+  const path = `${module}.${name}`;
+  return GADGET_PACKAGES.has(top) && GADGETS.some((gadget) => isUnder(path, gadget));
 };
 
 /**
@@ -211,8 +216,12 @@ const isPlainTarget = (value: PickleValue | undefined): boolean =>
     ? !isDangerous(value)
     : value instanceof PickleObject && !isDangerous(value.type);
 
-const getattr = ([target, name]: readonly PickleValue[]): boolean =>
-  isPlainTarget(target) && typeof name === 'string' && /^[A-Za-z]\w*$/.test(name) && !isGateway(name);
+const getattr = ([target, name]: readonly PickleValue[]): boolean => {
+  if (!isPlainTarget(target) || typeof name !== 'string') return false;
+  if (!/^[A-Za-z]\w{0,199}$/.test(name) || isGateway(name)) return false;
+  // What it leads to could have been named as well.
+  return !(target instanceof PickleGlobal && isDangerousName(target.module, `${target.name}.${name}`));
+};
 const partial = ([target]: readonly PickleValue[]): boolean => isPlainTarget(target);
 
 /**

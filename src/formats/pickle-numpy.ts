@@ -10,6 +10,10 @@ import { type Tensor, tensorArray, tensorOf, toFloat32 } from '../core/tensor.ts
 import { dtypeFromNumpyCode } from './numpy-dtype.ts';
 import { PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
 
+/** Dimensions of an array (NumPy allows 64), and letters of the name of a type. */
+const MAX_RANK = 64;
+const MAX_TYPE_NAME = 100;
+
 /** `numpy.dtype(code)`; BUILD sets the byte order. */
 export class NumpyDType {
   readonly code: string;
@@ -34,6 +38,7 @@ type Invalid = (message: string) => Error;
 /** A type name of NumPy (`f4`, `>f8`, `float32`). */
 export const numpyDType = (name: PickleValue | undefined, invalid: Invalid): NumpyDType => {
   if (typeof name !== 'string') throw invalid('a numpy.dtype without a name');
+  if (name.length > MAX_TYPE_NAME) throw invalid(`a numpy.dtype whose name has ${name.length} letters`);
   const dtype = new NumpyDType(name.replace(/^[<>|=]/, ''));
   dtype.bigEndian = name.startsWith('>');
   return dtype;
@@ -79,6 +84,9 @@ export const fillNumpyArray = (
   if (dtype === undefined || !(bytes instanceof Uint8Array)) {
     array.refused = `a numpy array of dtype ${type.code}`;
     return;
+  }
+  if (shape.items.length > MAX_RANK) {
+    throw invalid(`a numpy array of ${shape.items.length} dimensions (at most ${MAX_RANK})`);
   }
   const dims = shape.items.map((dim) => {
     if (typeof dim === 'number' && Number.isSafeInteger(dim) && dim >= 0) return dim;

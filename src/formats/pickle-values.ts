@@ -32,12 +32,12 @@ export class PickleSet {
 export class PickleGlobal {
   readonly module: string;
   readonly name: string;
+  /** `module.name`, kept: it is looked up at every call. */
+  readonly qualified: string;
   constructor(module: string, name: string) {
     this.module = module;
     this.name = name;
-  }
-  get qualified(): string {
-    return `${this.module}.${this.name}`;
+    this.qualified = `${module}.${name}`;
   }
 }
 

@@ -17,8 +17,19 @@ import {
   type PickleValue,
 } from './pickle-values.ts';
 
-/** Estimated bytes that one pickle's objects may take; a checkpoint of 100,000 tensors needs about half. */
+/** Estimated bytes that the objects of one file's pickles may take; a checkpoint of 100,000 tensors needs about half. */
 const MAX_MEMORY = 128 * 1024 * 1024;
+/**
+ * What a file may take whatever its size, and for each of its bytes: real pickles need ten bytes for one of theirs, and
+ * few are compressed.
+ */
+const FREE_MEMORY = 24 * 1024 * 1024;
+const MAX_MEMORY_RATIO = 24;
+/** What the first item costs a list, and a record that is also a dict: JavaScript makes room for more. */
+const FIRST_ITEM = 160;
+const FIRST_ENTRY = 200;
+/** An empty dict, and its place in what walks through it. */
+export const DICT_BYTES = 272;
 /** Values on the stack: a tuple of a million items is the largest that real writers produce. */
 const MAX_STACK = 1_000_000;
 /** Open marks: nested containers. Python's own pickler stops at about a thousand levels. */
@@ -27,13 +38,43 @@ const MAX_MARKS = 10_000;
 const MAX_LONG = 1024;
 /** Digits of an integer in a line of text. */
 const MAX_DIGITS = 2500;
-/** Opcodes of one pickle; a checkpoint of 100,000 tensors has six million. */
+/** Opcodes of one file's pickles; a checkpoint of 100,000 tensors has six million. */
 const MAX_OPCODES = 16_000_000;
 /** Bytes of a module or class name. */
 const MAX_NAME = 4096;
 
+/** What the pickles of one file may take together: opcodes, and the estimated memory of their objects. */
+export class PickleBudget {
+  readonly #maxMemory: number;
+  #memory = 0;
+  #opcodes = 0;
+
+  /** For the pickles of a file, or part of one, of `bytes` on the disk; never more than `maxMemory`. */
+  constructor(bytes: number, maxMemory: number = MAX_MEMORY) {
+    this.#maxMemory = Math.min(maxMemory, FREE_MEMORY + MAX_MEMORY_RATIO * bytes);
+  }
+
+  /** Accounts for an allocation of about `bytes` by the pickle `label`. @throws OrthoError file/limit */
+  charge(bytes: number, label: string): void {
+    this.#memory += bytes;
+    if (this.#memory <= this.#maxMemory) return;
+    throw new OrthoError(
+      'file/limit',
+      `${label}: its objects need more than ${Math.floor(this.#maxMemory / 1048576)} MB of memory`,
+      { hint: 'weights belong into storages; a state dict saved by torch.save stays far below this limit' },
+    );
+  }
+
+  /** Accounts for an opcode; false when there were too many. */
+  step(): boolean {
+    return this.#opcodes++ < MAX_OPCODES;
+  }
+}
+
 /** What a pickle may ask of its surroundings. */
 export interface PickleHost {
+  /** Shared by all pickles of one file. */
+  readonly budget: PickleBudget;
   /** Called for every GLOBAL; may throw checkpoint/refused-global for names that are never acceptable. */
   global(value: PickleGlobal, machine: PickleMachine): PickleValue;
   /** NEWOBJ: an object of a class, as data. */
@@ -58,13 +99,12 @@ export class PickleMachine {
   at = 0;
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleValue>();
-  readonly #maxMemory: number;
-  #memory = 0;
+  readonly #budget: PickleBudget;
 
-  constructor(reader: PickleReader, host: PickleHost, maxMemory: number) {
+  constructor(reader: PickleReader, host: PickleHost) {
     this.reader = reader;
     this.host = host;
-    this.#maxMemory = maxMemory;
+    this.#budget = host.budget;
   }
 
   invalid(message: string): OrthoError {
@@ -73,14 +113,7 @@ export class PickleMachine {
 
   /** Accounts for an allocation of about `bytes`. @throws OrthoError file/limit */
   charge(bytes: number): void {
-    this.#memory += bytes;
-    if (this.#memory > this.#maxMemory) {
-      throw new OrthoError(
-        'file/limit',
-        `${this.reader.label}: its objects need more than ${this.#maxMemory / 1048576} MB of memory`,
-        { hint: 'weights belong into storages; a state dict saved by torch.save stays far below this limit' },
-      );
-    }
+    this.#budget.charge(bytes, this.reader.label);
   }
 
   push(value: PickleValue): void {
@@ -127,7 +160,7 @@ export class PickleMachine {
   }
 
   remember(index: number): void {
-    if (!this.#memo.has(index)) this.charge(48);
+    if (!this.#memo.has(index)) this.charge(72);
     this.#memo.set(index, this.top());
   }
   memoize(): void {
@@ -171,18 +204,20 @@ export class PickleMachine {
     this.charge(32 * items.length);
     let map: Map<PickleValue, PickleValue>;
     if (target instanceof PickleDict) map = target.entries;
-    else if (target instanceof PickleObject) map = target.entries ??= new Map();
-    else throw this.invalid('items set on something that is no dict');
+    else if (target instanceof PickleObject) {
+      if (target.entries === undefined) this.charge(FIRST_ENTRY);
+      map = target.entries ??= new Map();
+    } else throw this.invalid('items set on something that is no dict');
     for (let i = 0; i < items.length; i += 2) map.set(items[i] as PickleValue, items[i + 1] as PickleValue);
   }
 
   append(target: PickleValue, items: readonly PickleValue[]): void {
-    this.charge(8 * items.length);
     let list: PickleValue[];
     if (Array.isArray(target)) list = target as PickleValue[];
     else if (target instanceof PickleSet) list = target.items;
     else if (target instanceof PickleObject) list = target.items ??= [];
     else throw this.invalid('items appended to something that is no list');
+    this.charge((list.length === 0 ? FIRST_ITEM : 0) + 12 * items.length);
     for (const item of items) list.push(item);
   }
 
@@ -232,9 +267,9 @@ const STEPS: ReadonlyMap<number, Step> = new Map<number, Step>([
   [0x4a, (m) => m.push(m.reader.int32())],
   [0x4b, (m) => m.push(m.reader.uint8())],
   [0x4d, (m) => m.push(m.reader.uint16())],
-  [0x8a, (m) => m.push(m.reader.integer(m.reader.uint8()))],
+  [0x8a, (m) => pushLong(m, m.reader.uint8())],
   [0x8b, (m) => pushLong(m, m.reader.int32())],
-  [0x47, (m) => m.push(m.reader.float64())],
+  [0x47, (m) => pushCharged(m, 16, m.reader.float64())],
   // Protocol 1 writes integers and truth values as lines of text.
   [0x49, (m) => pushInt(m, m.reader.line(MAX_DIGITS))],
   [0x4c, (m) => pushInt(m, m.reader.line(MAX_DIGITS).replace(/L$/, ''))],
@@ -254,15 +289,15 @@ const STEPS: ReadonlyMap<number, Step> = new Map<number, Step>([
   [0x85, (m) => m.tuple([m.pop()])],
   [0x86, (m) => m.tuple([m.pop(), m.pop()].reverse())],
   [0x87, (m) => m.tuple([m.pop(), m.pop(), m.pop()].reverse())],
-  [0x5d, (m) => pushCharged(m, 64, [])],
+  [0x5d, (m) => pushCharged(m, 80, [])],
   [0x6c, (m) => pushList(m, m.popMark())],
   [0x61, (m) => appendTop(m, [m.pop()])],
   [0x65, (m) => appendTop(m, m.popMark())],
-  [0x7d, (m) => pushCharged(m, 224, new PickleDict())],
+  [0x7d, (m) => pushCharged(m, DICT_BYTES, new PickleDict())],
   [0x64, (m) => pushDict(m, m.popMark())],
   [0x73, (m) => setTop(m, [m.pop(), m.pop()].reverse())],
   [0x75, (m) => setTop(m, m.popMark())],
-  [0x8f, (m) => pushCharged(m, 96, new PickleSet())],
+  [0x8f, (m) => pushCharged(m, 128, new PickleSet())],
   [0x90, (m) => appendTop(m, m.popMark())],
   [0x91, (m) => pushSet(m, m.popMark())],
   // Names, objects, storages.
@@ -300,7 +335,7 @@ const pushInt = (m: PickleMachine, text: string): void => {
 };
 const pushLong = (m: PickleMachine, length: number): void => {
   if (length < 0 || length > MAX_LONG) throw m.invalid(`an integer of ${length} bytes`);
-  m.charge(length);
+  m.charge(24 + length);
   m.push(m.reader.integer(length));
 };
 // Charged before decoding: a long string exists twice while it is decoded.
@@ -323,13 +358,13 @@ const pushList = (m: PickleMachine, items: PickleValue[]): void =>
   pushCharged(m, 64 + 8 * items.length, items);
 const pushDict = (m: PickleMachine, items: PickleValue[]): void => {
   const dict = new PickleDict();
-  m.charge(224);
+  m.charge(DICT_BYTES);
   m.setItems(dict, items);
   m.push(dict);
 };
 const pushSet = (m: PickleMachine, items: PickleValue[]): void => {
   const set = new PickleSet();
-  m.charge(96);
+  m.charge(128);
   m.append(set, items);
   m.push(set);
 };
@@ -370,19 +405,14 @@ const callNamed = (m: PickleMachine): void => {
 };
 
 /**
- * Runs one pickle from the reader's position up to and with its STOP and returns the object. `maxMemory` bounds the
- * estimated bytes of its objects.
+ * Runs one pickle from the reader's position up to and with its STOP and returns the object.
  * @throws OrthoError checkpoint/invalid, checkpoint/refused-global or file/limit
  */
-export const unpickle = (
-  reader: PickleReader,
-  host: PickleHost,
-  maxMemory: number = MAX_MEMORY,
-): PickleValue => {
-  const machine = new PickleMachine(reader, host, maxMemory);
-  for (let count = 0; ; count++) {
+export const unpickle = (reader: PickleReader, host: PickleHost): PickleValue => {
+  const machine = new PickleMachine(reader, host);
+  for (;;) {
     machine.at = reader.position;
-    if (count === MAX_OPCODES) throw machine.limit(`more than ${MAX_OPCODES} opcodes`);
+    if (!host.budget.step()) throw machine.limit(`more than ${MAX_OPCODES} opcodes`);
     const opcode = reader.uint8();
     if (opcode === 0x2e) {
       const value = machine.pop();

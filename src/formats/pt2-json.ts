@@ -2,6 +2,7 @@
  * JSON inside a torch.export archive: bounded before it is parsed, and read by own properties only.
  */
 import { OrthoError } from '../core/errors.ts';
+import { PickleBudget } from './pickle.ts';
 import { parseStrictJson } from './strict-json.ts';
 import { checkChecksum } from './torch-archive.ts';
 import type { ZipEntry } from './zip.ts';
@@ -16,6 +17,13 @@ const MAX_JSON_VALUES = 1_000_000;
 /** What may still be read of one archive beside its tensors: small files can inflate to large descriptions. */
 export class DescriptionBudget {
   left: number = MAX_DESCRIPTION;
+  /** Of all checkpoints inside. */
+  readonly pickles: PickleBudget;
+
+  /** `bytes`: those of the archive. */
+  constructor(bytes: number) {
+    this.pickles = new PickleBudget(bytes);
+  }
 
   /** @throws OrthoError file/limit */
   charge(bytes: number, name: string): void {

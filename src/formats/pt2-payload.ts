@@ -81,7 +81,7 @@ export const nestedCheckpoint = (
   for (const inner of archive.entries.values()) {
     if (inner.name.endsWith('/data.pkl')) budget.charge(inner.size, name);
   }
-  return readTorchZip(archive, name, options);
+  return readTorchZip(archive, name, options, budget.pickles);
 };
 
 /** `[{"as_int": 3}, …]`; symbolic sizes have no place in stored tensors. */

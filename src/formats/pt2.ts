@@ -134,7 +134,7 @@ export const openPt2 = (source: FileSource, archive: ZipArchive, options: OpenOp
   const isOld = archive.entries.has(OLD_PROGRAM);
   const root = isOld ? '' : rootOf(archive, label);
   if (!isOld) checkArchive(archive, root, label);
-  const budget = new DescriptionBudget();
+  const budget = new DescriptionBudget(archive.bytes);
   const context = { archive, label, bigEndian: isBigEndian(archive, root, label), options, budget };
   const models = isOld ? [oldModel(context)] : modelsOf(context, root);
   const parts = models.flatMap(({ weights, constants }) => (constants ? [weights, constants] : [weights]));

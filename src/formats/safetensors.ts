@@ -12,8 +12,11 @@ import { headerEntries } from './safetensors-header.ts';
 import type { Json, StateDict, WeightFile, WeightTensor } from './state-dict.ts';
 import { jsonText } from './strict-json.ts';
 
-/** 25 MB hold the names of a quarter of a million tensors. */
+/** 25 MB hold the names of 150,000 tensors. */
 const MAX_HEADER = 25_000_000;
+/** Tensors of one file, and letters of their names. */
+const MAX_TENSORS = 150_000;
+const MAX_NAME = 4096;
 /** Dimensions of one tensor, as in checkpoints. */
 const MAX_RANK = 64;
 
@@ -78,6 +81,12 @@ const parseHeader = (source: ByteSource, label: string, fail: Fail): { header: H
   const tensors: Header['tensors'] = [];
   const metadata = new Map<string, Json>();
   for (const [name, value] of headerEntries(jsonText(bytes, invalid), invalid)) {
+    if (name.length > MAX_NAME) throw fail(`a name of ${name.length} letters (at most ${MAX_NAME})`);
+    if (tensors.length === MAX_TENSORS) {
+      throw new OrthoError('file/limit', `${label}: more than ${MAX_TENSORS} tensors`, {
+        hint: 'no model has as many in one file; the file is hostile',
+      });
+    }
     if (name !== '__metadata__') tensors.push(tensorEntry(name, value, label, fail));
     else if (value !== null) readMetadata(value, metadata, fail);
   }

@@ -12,14 +12,24 @@ import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import { FilePool, FileSource } from '../core/source.ts';
 import { locateInside } from './inside-folder.ts';
-import type { GlobalUse, Json, OpenOptions, RefusedReason, WeightFile, WeightTensor } from './state-dict.ts';
+import type {
+  GlobalKind,
+  GlobalUse,
+  Json,
+  OpenOptions,
+  RefusedReason,
+  WeightFile,
+  WeightTensor,
+} from './state-dict.ts';
 import { type JsonLimits, parseStrictJson } from './strict-json.ts';
 
 /** Bytes of an index: a line a tensor; the largest published ones have a few hundred thousand. */
 const MAX_INDEX = 32 * 1024 * 1024;
 const MAX_SHARDS = 10_000;
-/** Keys of an index, and anything that its metadata says. */
+/** Keys of an index, and anything that its metadata says; tensors of all its shards. */
 const MAX_KEYS = 500_000;
+/** Letters of one key. */
+const MAX_KEY = 4096;
 /** `{metadata: {…}, weight_map: {…}}`, with some room in the metadata. */
 const INDEX_LIMITS: JsonLimits = { depth: 16, values: MAX_KEYS };
 /** How many keys or files a message lists. */
@@ -60,7 +70,10 @@ const readIndex = (path: string): ShardIndex => {
     if (!isRecord(map)) throw invalid('it has no "weight_map"');
     const weightMap = new Map<string, string>();
     for (const [key, file] of Object.entries(map)) {
-      if (typeof file !== 'string') throw invalid(`the file of "${key}" is ${JSON.stringify(file)}`);
+      if (typeof file !== 'string') {
+        throw invalid(`the file of "${key.slice(0, 200)}" is ${JSON.stringify(file).slice(0, 200)}`);
+      }
+      if (key.length > MAX_KEY) throw invalid(`a key of ${key.length} letters (at most ${MAX_KEY})`);
       weightMap.set(key, file);
     }
     if (weightMap.size === 0) throw invalid('its "weight_map" is empty');
@@ -77,13 +90,17 @@ const commonMetadata = (shards: readonly WeightFile[]): [string, Json][] =>
     shards.every((shard) => JSON.stringify(shard.metadata.get(key)) === JSON.stringify(value)),
   );
 
-/** The globals of all files: calls added up. */
+/** From harmless to worst. */
+const KINDS: readonly GlobalKind[] = ['data', 'opaque', 'dangerous'];
+
+/** The globals of all files: calls added up, each as what it is at its worst. */
 export const mergedGlobals = (files: readonly Pick<WeightFile, 'globals'>[]): GlobalUse[] => {
   const merged = new Map<string, GlobalUse>();
   for (const { globals } of files) {
     for (const use of globals) {
       const known = merged.get(use.name);
-      merged.set(use.name, known === undefined ? use : { ...known, calls: known.calls + use.calls });
+      const isWorse = known === undefined || KINDS.indexOf(use.kind) > KINDS.indexOf(known.kind);
+      merged.set(use.name, { ...(isWorse ? use : known), calls: use.calls + (known?.calls ?? 0) });
     }
   }
   return [...merged.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -204,6 +221,7 @@ export const openShardIndex = (path: string, _: OpenOptions, openShard: OpenShar
   }
   const pool = new FilePool();
   const shards = new Map<string, Shard>();
+  let held = 0;
   const close = (): void => {
     for (const { file } of shards.values()) file.close();
   };
@@ -211,6 +229,14 @@ export const openShardIndex = (path: string, _: OpenOptions, openShard: OpenShar
     for (const name of names) {
       const file = openShard(locateInside(dirname(path), name, path), pool);
       const { tensors = new Map(), refused = new Map() } = file.stateDicts[0] ?? {};
+      held += tensors.size + refused.size;
+      if (held > MAX_KEYS) {
+        file.close();
+        throw new OrthoError('file/limit', `${path}: its shards hold more than ${MAX_KEYS} tensors`, {
+          hint: 'no model has as many; the index may name one file again and again',
+          at: { file: path },
+        });
+      }
       shards.set(name, { name, file, tensors, refused });
     }
     const files = [...shards.values()].map(({ file }) => file);

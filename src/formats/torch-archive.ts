@@ -184,6 +184,7 @@ export const readPickle = (entry: ZipEntry, root: string, label: string, host: P
       hint: 'weights belong into records of their own; the file is hostile or was not written by torch.save',
     });
   }
+  checkInflation(entry, label);
   checkChecksum(entry, name, label);
   const reader = new PickleReader(entry.data, `${label}: ${name}`);
   const object = unpickle(reader, host);

@@ -6,6 +6,7 @@ import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { toJson } from './pickle-json.ts';
+import { NumpyArray } from './pickle-numpy.ts';
 import { PickleObject, type PickleValue, textOf } from './pickle-values.ts';
 import type { Json, RefusedReason, StateDict, WeightTensor } from './state-dict.ts';
 import { stateDictRank } from './state-dict-order.ts';
@@ -22,6 +23,8 @@ import {
 
 /** Bytes that the tensors of one state dict may have beyond those of their storages (expanded, overlapping, sparse). */
 const MAX_BEYOND_STORAGES = 4 * 1024 * 1024 * 1024;
+/** Letters of one key. */
+const MAX_KEY = 4096;
 /** Keys that one finding names, and findings about single keys. */
 const MAX_NAMED = 5;
 const MAX_FINDINGS = 20;
@@ -96,15 +99,19 @@ const tensorOf = (value: TensorLike): Tensor | RefusedTensor => {
 };
 
 /** A small file must not stand for endless tensors. @throws OrthoError file/limit */
-const checkAmount = (bytes: number, entries: Found['entries'], path: string): void => {
+const checkAmount = (bytes: number, { entries, path }: Found, label: string): void => {
   const storages = new Set(
     [...entries.values()].flatMap((value) => (value instanceof TensorRecord ? [value.storage] : [])),
   );
-  const stored = [...storages].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  let stored = 0;
+  for (const { byteLength } of storages) stored += byteLength;
+  // Arrays have bytes of their own.
+  for (const value of entries.values())
+    if (value instanceof NumpyArray) stored += value.tensor?.data.size ?? 0;
   if (bytes <= stored + MAX_BEYOND_STORAGES) return;
   throw new OrthoError(
     'file/limit',
-    `the tensors of the state dict "${path}" pretend to have ${bytes} bytes over storages of ${stored}`,
+    `${label}: the tensors of the state dict "${textOf(path)}" pretend to have ${bytes} bytes over storages of ${stored}`,
     { hint: 'save its tensors unexpanded and dense' },
   );
 };
@@ -118,8 +125,20 @@ export const toStateDict = (found: Found, label: string, findings: Finding[]): S
   const tensors = new Map<string, WeightTensor>();
   const refused = new Map<string, RefusedReason>();
   const views = new Map<PickleValue, string>();
+  const seen = new Map<TensorLike, string>();
   let bytes = 0;
   for (const [key, value] of entries) {
+    if (key.length > MAX_KEY) {
+      throw new OrthoError('file/limit', `${label}: a key of ${key.length} letters (at most ${MAX_KEY})`, {
+        hint: 'no real model nests like this; the file is hostile',
+        at: { file: label },
+      });
+    }
+    const known = tensors.get(seen.get(value) ?? key);
+    if (known !== undefined) {
+      tensors.set(key, { ...known, sharedWith: seen.get(value)! });
+      continue;
+    }
     const tensor = tensorOf(value);
     if (tensor instanceof RefusedTensor) {
       refused.set(key, { what: tensor.what, hint: tensor.hint });
@@ -130,11 +149,12 @@ export const toStateDict = (found: Found, label: string, findings: Finding[]): S
     const shared = first === undefined ? undefined : tensors.get(first);
     if (first === undefined || shared === undefined) {
       views.set(view, key);
+      seen.set(value, key);
       tensors.set(key, tensor);
       bytes += tensor.data.size;
     } else tensors.set(key, { ...shared, sharedWith: first });
   }
-  checkAmount(bytes, entries, path);
+  checkAmount(bytes, found, label);
   for (const [key, reason] of found.opaque ?? []) refused.set(key, reason);
   findings.push(...refusedFindings(refused, label), ...convertedFindings(entries, label));
   return refused.size === 0 ? { path, tensors } : { path, tensors, refused };
@@ -179,7 +199,7 @@ const otherFindings = (found: readonly Found[], label: string): Finding[] =>
  * @throws OrthoError file/limit, and checkpoint/unsupported when two tensors of a state dict would get one key
  */
 export const contentOf = (root: PickleValue, label: string): TorchContent => {
-  const { found, hasModule, claimed, isCut } = findStateDicts(root);
+  const { found, hasModule, claimed, isCut } = findStateDicts(root, label);
   const findings: Finding[] = [];
   const ordered = found
     .map((each, index) => ({ each, index, rank: stateDictRank(each.path) }))

@@ -13,8 +13,9 @@ import { TiledSource } from '../core/tiled-source.ts';
 import { type DcpEntry, DcpHost, type DcpPlace, type DcpTensor, readDcpMetadata } from './dcp-metadata.ts';
 import { RecordSource, recordArchive, recordObject } from './dcp-record.ts';
 import { locateInside } from './inside-folder.ts';
+import { PickleBudget } from './pickle.ts';
 import { NumpyArray } from './pickle-numpy.ts';
-import { PickleDict, type PickleValue } from './pickle-values.ts';
+import { PickleDict, type PickleValue, textOf } from './pickle-values.ts';
 import { mergedGlobals } from './shard-index.ts';
 import type { OpenOptions, WeightFile } from './state-dict.ts';
 import { integrityOf } from './torch-archive.ts';
@@ -50,7 +51,7 @@ class DcpFiles {
     if (offset + length <= file.size) return new SliceSource(file, offset, length);
     throw new OrthoError(
       'checkpoint/invalid',
-      `${file.path}: "${key}" is said to end at byte ${offset + length}, the file at ${file.size}`,
+      `${file.path}: "${textOf(key)}" is said to end at byte ${offset + length}, the file at ${file.size}`,
       {
         hint: 'the file is cut off or of another checkpoint; copy the folder again',
         at: { file: file.path },
@@ -63,7 +64,7 @@ class DcpFiles {
   }
 }
 
-const labelOf = (item: ByteSource, key: string): string => `${item.path}: "${key}"`;
+const labelOf = (item: ByteSource, key: string): string => `${item.path}: "${textOf(key)}"`;
 
 /** A tensor of the checkpoint, its parts joined. */
 const tensorOf = (key: string, content: DcpTensor, files: DcpFiles): Tensor | RefusedTensor => {
@@ -91,12 +92,15 @@ const tensorOf = (key: string, content: DcpTensor, files: DcpFiles): Tensor | Re
   return { dtype, dims, data };
 };
 
-/** Puts a value at its place in the nested dicts and lists; false where something else is there. */
+/**
+ * Puts a value at its place in the nested dicts and lists; false where something else is there, or where lists would get
+ * more empty places than `room` has left.
+ */
 const put = (
   root: PickleDict,
   path: readonly (string | number)[],
   value: PickleValue,
-  limit: number,
+  room: { left: number },
 ): boolean => {
   let at: PickleDict | PickleValue[] = root;
   for (const [depth, part] of path.entries()) {
@@ -113,9 +117,12 @@ const put = (
       : found;
     if (!isFree && (isLast || !(next instanceof PickleDict || Array.isArray(next)))) return false;
     if (at instanceof PickleDict) at.entries.set(part, next);
-    else if (typeof part !== 'number' || part >= limit) return false;
+    else if (typeof part !== 'number') return false;
     else {
-      while (at.length < part) at.push(null);
+      const empty = Math.max(0, part - at.length);
+      if (empty > room.left) return false;
+      room.left -= empty;
+      for (let i = 0; i < empty; i++) at.push(null);
       at[part] = next;
     }
     if (!isLast) at = next as PickleDict | PickleValue[];
@@ -132,9 +139,13 @@ const treeOf = (
   options: OpenOptions,
 ): { readonly root: PickleDict; readonly hosts: readonly TorchHost[]; readonly unread: number } => {
   const root = new PickleDict();
+  const room = { left: entries.length };
   const hosts: TorchHost[] = [];
   const objects = entries.filter(({ content }) => !isTensor(content));
   const isRead = new Set(objects.toSorted((a, b) => a.path.length - b.path.length).slice(0, MAX_OBJECTS));
+  let bytes = 0;
+  for (const { content } of isRead) if (!isTensor(content)) bytes += content.length;
+  const budget = new PickleBudget(bytes);
   for (const entry of entries) {
     const { key, path, content } = entry;
     let value: PickleValue;
@@ -148,13 +159,19 @@ const treeOf = (
       }
     } else if (isRead.has(entry)) {
       const item = files.open(key, content);
-      const { object, host } = recordObject(item, labelOf(item, key), options);
+      const { object, host } = recordObject(item, labelOf(item, key), options, budget);
       hosts.push(host);
       value = object;
     } else continue;
-    if (!put(root, path, value, entries.length)) root.entries.set(key, value);
+    if (!put(root, path, value, room)) root.entries.set(key, value);
   }
   return { root, hosts, unread: objects.length - isRead.size };
+};
+
+const sizeOf = (path: string): number => {
+  const source = new FileSource(path);
+  source.close();
+  return source.size;
 };
 
 /**
@@ -162,7 +179,7 @@ const treeOf = (
  * @throws OrthoError checkpoint/invalid, checkpoint/refused-global, checkpoint/unsupported, file/limit
  */
 export const openTorchDcp = (path: string, options: OpenOptions = {}): WeightFile => {
-  const host = new DcpHost(options);
+  const host = new DcpHost(options, sizeOf(path));
   const files = new DcpFiles(path);
   const close = (): void => files.close();
   try {
@@ -191,7 +208,7 @@ const readDcp = (
   };
   if (unread > 0) add('note', 'unread-objects', `${unread} objects that are no tensors were not looked at`);
   if (strays.length > 0) {
-    const shown = strays.slice(0, 5).map((key) => `"${key}"`);
+    const shown = strays.slice(0, 5).map((key) => `"${textOf(key)}"`);
     add('warning', 'unlisted-tensors', `${strays.length} keys have bytes and no entry: ${shown.join(', ')}`);
   }
   return {

@@ -2,7 +2,7 @@
  * The allow-list of PyTorch pickles: what each known global means as data.
  */
 import { castTensor, isFloatDType } from '../core/cast.ts';
-import type { PickleMachine } from './pickle.ts';
+import { DICT_BYTES, type PickleMachine } from './pickle.ts';
 import { fillNumpyArray, NumpyArray, numpyDType, numpyScalar } from './pickle-numpy.ts';
 import {
   PickleDict,
@@ -32,10 +32,13 @@ export type Call = (args: readonly PickleValue[], machine: PickleMachine) => Pic
 const dictFrom =
   (kind: PickleDict['kind'], source: number): Call =>
   (args, machine) => {
+    machine.charge(DICT_BYTES);
     const dict = new PickleDict(kind);
     const from = args[source];
-    if (from instanceof PickleDict) for (const [key, value] of from.entries) dict.entries.set(key, value);
-    else if (Array.isArray(from)) {
+    if (from instanceof PickleDict) {
+      machine.charge(64 * from.entries.size);
+      for (const [key, value] of from.entries) dict.entries.set(key, value);
+    } else if (Array.isArray(from)) {
       for (const pair of from as PickleValue[]) {
         const items =
           pair instanceof PickleTuple ? pair.items : Array.isArray(pair) ? (pair as PickleValue[]) : [];
@@ -113,8 +116,12 @@ const refusing =
   () =>
     new RefusedTensor(what, hint);
 
-const latin1Bytes: Call = ([text], machine) => {
+/** Bytes as Python 3 pickles them for Python 2. */
+const latin1Bytes: Call = ([text, codec = 'utf-8'], machine) => {
   if (typeof text !== 'string') throw machine.invalid('_codecs.encode of something that is no string');
+  if (typeof codec !== 'string' || !/^(latin[-_]?1|iso[-_]?8859[-_]1)$/i.test(codec)) {
+    throw machine.invalid(`_codecs.encode to ${JSON.stringify(textOf(codec))}, not latin1`);
+  }
   machine.charge(text.length);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) {
@@ -127,7 +134,7 @@ const latin1Bytes: Call = ([text], machine) => {
 const bytesFrom: Call = ([value, encoding], machine) => {
   if (value === undefined) return new Uint8Array(0);
   if (value instanceof Uint8Array) return value;
-  if (encoding !== undefined) return latin1Bytes([value], machine);
+  if (encoding !== undefined) return latin1Bytes([value, encoding], machine);
   const items = itemsOf(value, machine);
   machine.charge(items.length);
   return Uint8Array.from(items, (item) => (typeof item === 'number' ? item : 0));
@@ -179,11 +186,16 @@ const SCRIPT_CALLS: [string, Call][] = [
   ]),
   ['torch.jit._pickle.restore_type_tag', ([value = null]) => value],
 ];
+/** Parts of a path: more than file systems allow. */
+const MAX_PATH_PARTS = 256;
 const PATH_CLASSES = ['Path', 'PosixPath', 'PurePath', 'PurePosixPath', 'WindowsPath', 'PureWindowsPath'];
 const PATH_CALLS: [string, Call][] = ['pathlib', 'pathlib._local'].flatMap((module) =>
   PATH_CLASSES.map((name): [string, Call] => [
     `${module}.${name}`,
-    (args) => args.map(textOf).join('/').replace(/^\/+/, '/'),
+    (args, machine) => {
+      if (args.length > MAX_PATH_PARTS) throw machine.invalid(`a path of ${args.length} parts`);
+      return args.map(textOf).join('/').replace(/^\/+/, '/');
+    },
   ]),
 );
 /** Values whose class and arguments say all. */

@@ -6,7 +6,7 @@
  */
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
-import type { PickleHost, PickleMachine } from './pickle.ts';
+import type { PickleBudget, PickleHost, PickleMachine } from './pickle.ts';
 import { binderOf, isDangerous } from './pickle-danger.ts';
 import { buildNumpyDType, fillNumpyArray, NumpyArray, NumpyDType } from './pickle-numpy.ts';
 import { PickleGlobal, PickleObject, PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
@@ -26,6 +26,10 @@ interface Use {
 const KINDS: readonly GlobalKind[] = ['data', 'opaque', 'dangerous'];
 /** Different globals of one file; large pickled models have a few hundred, TorchScript archives some thousands. */
 const MAX_GLOBALS = 50_000;
+/** Calls inside one another that rebuild one tensor: a subclass of a subclass has two. */
+const MAX_REBUILDS = 8;
+/** What judging the arguments of getattr and partial is worth, in bytes; real models have a few hundred of them. */
+const BINDER_COST = 1000;
 /** Names that one finding shows, and findings of dangerous globals. */
 const MAX_SHOWN = 5;
 const MAX_FINDINGS = 20;
@@ -44,8 +48,10 @@ const UNKNOWN_HINT =
 
 /** Unpickles the objects of PyTorch files; one host serves all pickles of one file. */
 export class TorchHost implements PickleHost {
+  readonly budget: PickleBudget;
   /** By module and name: where the dot between them stands decides what Python would look up. */
-  readonly #uses = new Map<string, Use>();
+  readonly #globals = new Map<string, PickleGlobal>();
+  readonly #uses = new Map<PickleGlobal, Use>();
   /** Calls of unknown globals, none of which happened: the first of each, and where. */
   readonly #unknown = new Map<string, { readonly label: string; readonly position: number }>();
   /** What else was refused, with its place. */
@@ -54,24 +60,28 @@ export class TorchHost implements PickleHost {
   readonly #isDescribing: boolean;
   #refusesCalls = false;
 
-  /** `persistent` answers persistent ids, usually with a StorageRecord. */
+  /** `persistent` answers persistent ids, usually with a StorageRecord; `budget` may be shared with other hosts. */
   constructor(
     persistent: (id: PickleValue, machine: PickleMachine) => StorageRecord | PickleValue,
-    { describe = false }: OpenOptions = {},
+    { describe = false }: OpenOptions,
+    budget: PickleBudget,
   ) {
     this.#persistent = persistent;
+    this.budget = budget;
     this.#isDescribing = describe;
   }
 
   global(value: PickleGlobal, machine: PickleMachine): PickleValue {
     const key = `${value.module}\0${value.name}`;
-    if (this.#uses.has(key)) return value;
-    machine.charge(200);
+    const known = this.#globals.get(key);
+    if (known !== undefined) return known;
+    machine.charge(400);
     if (this.#uses.size >= MAX_GLOBALS) throw machine.limit(`more than ${MAX_GLOBALS} different globals`);
     const isBad = binderOf(value) === undefined && isDangerous(value);
     const kind = isDataGlobal(value) ? 'data' : isBad ? 'dangerous' : 'opaque';
     const name = value.qualified;
-    this.#uses.set(key, { name, kind, pickle: machine.reader.label, byte: machine.at, calls: 0 });
+    this.#globals.set(key, value);
+    this.#uses.set(value, { name, kind, pickle: machine.reader.label, byte: machine.at, calls: 0 });
     if (kind === 'dangerous') this.#refuseGlobal('names', name, machine);
     return value;
   }
@@ -98,10 +108,13 @@ export class TorchHost implements PickleHost {
   }
 
   #count(target: PickleGlobal, args: readonly PickleValue[], machine: PickleMachine): void {
-    const use = this.#uses.get(`${target.module}\0${target.name}`);
+    const use = this.#uses.get(target);
     if (use === undefined) return;
     use.calls++;
-    if (binderOf(target)?.(args) !== false) return;
+    const binder = binderOf(target);
+    if (binder === undefined) return;
+    machine.charge(BINDER_COST);
+    if (binder(args)) return;
     use.kind = 'dangerous';
     this.#refuseGlobal('calls', target.qualified, machine);
   }
@@ -114,7 +127,9 @@ export class TorchHost implements PickleHost {
   call(callable: PickleValue, args: readonly PickleValue[], machine: PickleMachine): PickleValue {
     let target = callable;
     let given = args;
-    while (target instanceof PickleGlobal && REBUILD_FROM_TYPE.has(target.qualified)) {
+    for (let depth = 0; target instanceof PickleGlobal && REBUILD_FROM_TYPE.has(target.qualified); depth++) {
+      if (depth === MAX_REBUILDS)
+        throw machine.invalid(`a tensor that is rebuilt ${MAX_REBUILDS} times over`);
       this.#count(target, given, machine);
       const [inner, , innerArgs] = given;
       if (inner === undefined || !(innerArgs instanceof PickleTuple))

@@ -6,7 +6,7 @@
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import { type FileSource, SliceSource } from '../core/source.ts';
-import { type PickleMachine, unpickle } from './pickle.ts';
+import { PickleBudget, type PickleMachine, unpickle } from './pickle.ts';
 import { PickleReader } from './pickle-reader.ts';
 import { PickleDict, PickleGlobal, PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
 import type { OpenOptions, WeightFile } from './state-dict.ts';
@@ -206,7 +206,11 @@ const readLegacy = (source: FileSource, label: string, host: TorchHost, storages
 export const openTorchLegacy = (source: FileSource, options: OpenOptions = {}): WeightFile => {
   const label = source.path;
   const storages = new LegacyStorages();
-  const host = new TorchHost((id, machine) => storages.resolve(id, machine), options);
+  const host = new TorchHost(
+    (id, machine) => storages.resolve(id, machine),
+    options,
+    new PickleBudget(source.size),
+  );
   const read = host.reading('torch-legacy', label, () => readLegacy(source, label, host, storages));
   return { ...read, close: () => source.close() };
 };

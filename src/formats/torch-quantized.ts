@@ -70,6 +70,8 @@ const vectorOf = (
   if (value instanceof TensorRecord) {
     const count = value.dims.reduce((product, dim) => product * dim, 1);
     if (count !== length) throw wrong(count);
+    // An expanded vector would make a small file cost endless memory.
+    if (count > value.storage.elements) throw invalid(`a quantized tensor with expanded ${what}`);
     return () => Array.from(tensorArray(tensorFromRecord(value) as Tensor & { dtype: 'float64' }), Number);
   }
   const items = Array.isArray(value) ? (value as PickleValue[]) : [];

@@ -292,6 +292,9 @@ export const makeSparse = (
   const values = records.at(-1)!;
   if (!indices.every(({ dtype }) => isIndex(dtype)))
     throw invalid('a sparse tensor with indices of no integer type');
+  // Expanded indices would put endless entries into the same place.
+  if (indices.some(({ dims, storage }) => product(dims) > storage.elements))
+    throw invalid('a sparse tensor with expanded indices');
   const entries =
     kind === undefined
       ? cooEntries(size, indices[0]!, values, invalid)

@@ -33,10 +33,12 @@ const MAX_DEPTH = 16;
 /** How deep the modules of one pickled model nest, and how many there are, shared ones counted each time. */
 const MAX_MODULE_DEPTH = 100;
 const MAX_MODULES = 50_000;
+/** Tensors of all state dicts: a hundred times what large checkpoints have. */
+const MAX_TENSORS = 200_000;
 /** Letters of all keys of one state dict. */
 const MAX_KEY_LETTERS = 16 * 1024 * 1024;
 /** Values that are looked at to tell whether what lies in a state dict and is no tensor holds some. */
-const MAX_SEARCHED = 1_000_000;
+const MAX_SEARCHED = 250_000;
 
 export type TensorLike = TensorRecord | RefusedTensor | ConvertedTensor | NumpyArray | StorageRecord;
 export const isTensor = (value: PickleValue | undefined): value is TensorLike =>
@@ -97,23 +99,55 @@ const keyOf = (key: PickleValue): string | undefined => {
   return isInteger ? String(key) : undefined;
 };
 
+/** The tensors of all state dicts of a file, aliases counted each time. */
+class TensorCount {
+  readonly #label: string;
+  #tensors = 0;
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  /** @throws OrthoError file/limit */
+  add(): void {
+    if (++this.#tensors > MAX_TENSORS)
+      throw this.limit(`the state dicts have more than ${MAX_TENSORS} tensors`);
+  }
+
+  limit(message: string): OrthoError {
+    return new OrthoError('file/limit', `${this.#label}: ${message}`, {
+      hint: 'no real checkpoint is like this; the file is hostile',
+      at: { file: this.#label },
+    });
+  }
+
+  twice(key: string): OrthoError {
+    return new OrthoError(
+      'checkpoint/unsupported',
+      `${this.#label}: two tensors of one state dict are called "${textOf(key)}"`,
+      {
+        hint: 'rename one of them in Python; a key may be written as text and as a number, or with dots and nested',
+        at: { file: this.#label },
+      },
+    );
+  }
+}
+
 /** Tensors by key; no two may get the same one, and all keys together stay short. */
 class Entries {
   readonly tensors = new Map<string, TensorLike>();
+  readonly #count: TensorCount;
   #letters = 0;
+
+  constructor(count: TensorCount) {
+    this.#count = count;
+  }
 
   add(key: string, value: TensorLike): void {
     this.#letters += key.length;
-    if (this.#letters > MAX_KEY_LETTERS) {
-      throw new OrthoError('file/limit', 'the keys of a state dict are too long', {
-        hint: 'no real model nests like this; the file is hostile',
-      });
-    }
-    if (this.tensors.has(key)) {
-      throw new OrthoError('checkpoint/unsupported', `two tensors of one state dict are called "${key}"`, {
-        hint: 'rename one of them in Python; a key may be written as text and as a number, or with dots and nested',
-      });
-    }
+    this.#count.add();
+    if (this.#letters > MAX_KEY_LETTERS) throw this.#count.limit('the keys of a state dict are too long');
+    if (this.tensors.has(key)) throw this.#count.twice(key);
     this.tensors.set(key, value);
   }
 }
@@ -157,8 +191,9 @@ const readStateDict = (
   entries: ReadonlyMap<PickleValue, PickleValue>,
   path: string,
   search: TensorSearch,
+  count: TensorCount,
 ): Found => {
-  const found = new Entries();
+  const found = new Entries(count);
   const opaque = new Map<string, RefusedReason>();
   const others: string[] = [];
   for (const [name, value] of entries) {
@@ -182,8 +217,8 @@ const reasonOf = (value: PickleValue): RefusedReason => ({
 });
 
 /** What torch's Module.state_dict() would list, in its order: parameters, buffers, then children. */
-const tensorsOfModule = (root: PickleObject): ReadonlyMap<string, TensorLike> => {
-  const found = new Entries();
+const tensorsOfModule = (root: PickleObject, count: TensorCount): ReadonlyMap<string, TensorLike> => {
+  const found = new Entries(count);
   const open = new Set<PickleObject>();
   const steps: { module: PickleObject; prefix: string; leave: boolean; depth: number }[] = [
     { module: root, prefix: '', leave: false, depth: 0 },
@@ -201,9 +236,7 @@ const tensorsOfModule = (root: PickleObject): ReadonlyMap<string, TensorLike> =>
     visited++;
     letters += prefix.length;
     if (visited > MAX_MODULES || depth > MAX_MODULE_DEPTH || letters > MAX_KEY_LETTERS) {
-      throw new OrthoError('file/limit', `the pickled model has too many modules (at ${textOf(prefix)})`, {
-        hint: 'no real module nests like this; the file is hostile',
-      });
+      throw count.limit(`the pickled model has too many modules (at ${textOf(prefix)})`);
     }
     steps.push({ module, prefix, leave: true, depth });
     const skipped = module.attribute('_non_persistent_buffers_set');
@@ -235,8 +268,14 @@ const isLarge = (value: TensorLike): boolean => {
 };
 
 /** The tensors of a list by their places. */
-const tensorsOfList = (items: readonly PickleValue[]): ReadonlyMap<string, TensorLike> =>
-  new Map([...items.entries()].flatMap(([i, item]) => (isTensor(item) ? [[String(i), item]] : [])));
+const tensorsOfList = (
+  items: readonly PickleValue[],
+  count: TensorCount,
+): ReadonlyMap<string, TensorLike> => {
+  const found = new Entries(count);
+  for (const [i, item] of items.entries()) if (isTensor(item)) found.add(String(i), item);
+  return found.tensors;
+};
 
 interface Step {
   readonly value: PickleValue;
@@ -244,19 +283,42 @@ interface Step {
   readonly depth: number;
 }
 
+/** The containers among these, one after the other: a list may have millions of items. */
+function* containersIn(
+  inner: Iterable<readonly [PickleValue, PickleValue]>,
+  path: string,
+  depth: number,
+): Generator<Step, undefined> {
+  for (const [key, value] of inner) {
+    if (isContainer(value)) yield { value, path: join(path, key), depth };
+  }
+}
+
 /** One walk through a pickle. */
 class Finder {
   readonly found: Found[] = [];
   readonly claimed = new Map<PickleValue, string>();
   readonly search = new TensorSearch();
+  readonly count: TensorCount;
   hasModule = false;
   isCut = false;
   readonly #seen = new Set<PickleValue>();
-  readonly #work: Step[] = [];
+  /** The containers that are being looked through, the innermost last; each gives its own as they are asked for. */
+  readonly #work: Iterator<Step, undefined>[] = [];
+
+  constructor(label: string) {
+    this.count = new TensorCount(label);
+  }
 
   walk(root: PickleValue): void {
-    this.#work.push({ value: root, path: '', depth: 0 });
-    for (let step = this.#work.pop(); step !== undefined; step = this.#work.pop()) {
+    this.#work.push([{ value: root, path: '', depth: 0 }].values());
+    for (let steps = this.#work.at(-1); steps !== undefined; steps = this.#work.at(-1)) {
+      const { value: step, done } = steps.next();
+      if (done) {
+        // Its containers may have put others on top, but those are done by now.
+        this.#work.pop();
+        continue;
+      }
       const { value } = step;
       if (typeof value !== 'object' || value === null || this.#seen.has(value)) continue;
       this.#seen.add(value);
@@ -267,17 +329,14 @@ class Finder {
 
   /** Looks at the containers among these later, in their order. */
   #later(inner: Iterable<readonly [PickleValue, PickleValue]>, { path, depth }: Step): void {
-    const steps = [...inner]
-      .filter(([, value]) => isContainer(value))
-      .map(([key, value]) => ({ value, path: join(path, key), depth: depth + 1 }));
-    for (const step of steps.reverse()) this.#work.push(step);
+    this.#work.push(containersIn(inner, path, depth + 1));
   }
 
   #visit(step: Step): void {
     const { value, path } = step;
     if (isModule(value)) {
       this.hasModule = true;
-      const entries = tensorsOfModule(value);
+      const entries = tensorsOfModule(value, this.count);
       this.claimed.set(value, 'state dict');
       if (entries.size > 0) this.found.push({ path, entries });
       return;
@@ -286,7 +345,7 @@ class Finder {
     const list = listOf(value);
     if (entries !== undefined) this.#visitDict(entries, step);
     else if (list !== undefined) {
-      const tensors = tensorsOfList(list);
+      const tensors = tensorsOfList(list, this.count);
       const isMany = path === '' || tensors.size > list.length / 2;
       if (isMany && [...tensors.values()].some(isLarge)) {
         this.claimed.set(value, `list of ${tensors.size} tensors`);
@@ -310,12 +369,12 @@ class Finder {
     const isOne = isStateDict(entries);
     if (isOne && ![...entries.values()].some(holdsStateDict)) {
       this.claimed.set(value, 'state dict');
-      this.found.push(readStateDict(entries, path, this.search));
+      this.found.push(readStateDict(entries, path, this.search, this.count));
       return;
     }
     if (isOne) {
       const large = [...entries].filter(([, inner]) => isTensor(inner) && isLarge(inner));
-      const rest = readStateDict(new Map(large), path, this.search);
+      const rest = readStateDict(new Map(large), path, this.search, this.count);
       if (large.length > 0) this.found.push({ path, entries: rest.entries, isRest: true });
     }
     this.#later(entries, step);
@@ -330,24 +389,24 @@ const holdsStateDict = (value: PickleValue): boolean => {
 };
 
 /**
- * Every state dict under `root`.
+ * Every state dict under `root`; `label` names the file in errors.
  * @throws OrthoError file/limit, and checkpoint/unsupported when two tensors would get one key
  */
-export const findStateDicts = (root: PickleValue): Structure => {
+export const findStateDicts = (root: PickleValue, label: string): Structure => {
   if (isTensor(root)) {
     const found = [{ path: '', entries: new Map([['tensor', root]]) }];
     return { found, hasModule: false, claimed: new Map(), isCut: false };
   }
-  const finder = new Finder();
+  const finder = new Finder(label);
   finder.walk(root);
   const { found, claimed } = finder;
   const outermost = dictOf(root);
   const list = listOf(root);
   if (found.every(({ isRest }) => isRest) && outermost !== undefined && isStateDict(outermost, 0)) {
     claimed.set(root, 'state dict');
-    found.push(readStateDict(outermost, '', finder.search));
+    found.push(readStateDict(outermost, '', finder.search, finder.count));
   } else if (found.length === 0 && list !== undefined && hasTensor(list)) {
-    found.push({ path: '', entries: tensorsOfList(list) });
+    found.push({ path: '', entries: tensorsOfList(list, finder.count) });
   }
   return { found, claimed, hasModule: finder.hasModule, isCut: finder.isCut };
 };

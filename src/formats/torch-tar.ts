@@ -11,7 +11,7 @@
  */
 import { OrthoError } from '../core/errors.ts';
 import { type ByteSource, type FileSource, SliceSource } from '../core/source.ts';
-import { type PickleMachine, unpickle } from './pickle.ts';
+import { PickleBudget, type PickleMachine, unpickle } from './pickle.ts';
 import { PickleReader } from './pickle-reader.ts';
 import { PickleGlobal, PickleTuple, type PickleValue, textOf } from './pickle-values.ts';
 import type { OpenOptions, WeightFile } from './state-dict.ts';
@@ -253,7 +253,7 @@ export const openTorchTar = (source: FileSource, options: OpenOptions = {}): Wei
     if (found === undefined) throw machine.invalid(`a persistent id that is no tensor: ${textOf(id)}`);
     return found;
   };
-  const host = new TorchHost(persistent, options);
+  const host = new TorchHost(persistent, options, new PickleBudget(source.size));
   const read = host.reading('torch-tar', label, () => {
     const readerOf = (name: string) => new MemberReader(parts.get(name)!, label, host);
     regions = readStorages(readerOf('storages'));

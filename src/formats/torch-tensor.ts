@@ -230,7 +230,8 @@ export const makeTensor = (
     );
   }
   const unit = dtypeInfo(dtype).bits / 8;
-  const elements = storage.kind === UNTYPED ? Math.floor(storage.byteLength / unit) : storage.elements;
+  // The dtype of _rebuild_tensor_v3 counts, whatever the storage calls its elements.
+  const elements = Math.floor(storage.byteLength / unit);
   const shown = `[${dims.join(', ')}] with strides [${strides.join(', ')}] from element ${offset}`;
   let count = 1;
   let last = offset;

@@ -4,6 +4,7 @@
  */
 import { OrthoError } from '../core/errors.ts';
 import type { FileSource } from '../core/source.ts';
+import { PickleBudget } from './pickle.ts';
 import type { OpenOptions, WeightFile } from './state-dict.ts';
 import {
   ArchiveStorages,
@@ -19,13 +20,14 @@ import { TorchHost } from './torch-host.ts';
 import type { ZipArchive } from './zip.ts';
 
 /**
- * Reads a zip checkpoint, which may itself lie inside another archive.
+ * Reads a zip checkpoint, which may itself lie inside another archive and share a budget with others there.
  * @throws OrthoError checkpoint/invalid, checkpoint/refused-global, checkpoint/unsupported, file/limit
  */
 export const readTorchZip = (
   archive: ZipArchive,
   label: string,
   options: OpenOptions = {},
+  budget: PickleBudget = new PickleBudget(archive.bytes),
 ): Omit<WeightFile, 'close'> => {
   const root = rootOf(archive, label);
   const pickle = archive.entries.get(`${root}data.pkl`);
@@ -35,7 +37,7 @@ export const readTorchZip = (
     });
   }
   const storages = new ArchiveStorages(archive, `${root}data/`, label, isBigEndian(archive, root, label));
-  const host = new TorchHost((id, machine) => storages.resolve(id, machine), options);
+  const host = new TorchHost((id, machine) => storages.resolve(id, machine), options, budget);
   return host.reading('torch-zip', label, () => {
     const content = contentOf(readPickle(pickle, root, label, host), label);
     if (!content.hasModule) host.refuseCalls();

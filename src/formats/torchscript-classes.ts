@@ -8,6 +8,7 @@
  * The code is looked at as text, never run. Classes whose source is missing or too long stay unknown.
  */
 import type { PickleGlobal } from './pickle-values.ts';
+import { endOfString } from './strict-json.ts';
 import type { ZipArchive } from './zip.ts';
 
 /** Bytes of one source file, and of all that are read. */
@@ -25,7 +26,16 @@ export interface ScriptClass {
 
 /** The heads of classes, and in them the lines that list parameters and buffers. */
 const HEADS = /^(?:class ([^\s(:]+)(?:\(([^\s)]*)\))?:| {2}__(parameters|buffers)__ = \[(.*)\]$)/gm;
-const LITERALS = /"((?:[^"\\]|\\.)*)"/g;
+
+/** The string literals of a list; one that is not closed ends it. Linear, as a pattern with alternatives is not. */
+function* literalsOf(list: string): Generator<string> {
+  for (let start = list.indexOf('"'); start >= 0; ) {
+    const end = endOfString(list, start);
+    if (end === list.length) return;
+    yield list.slice(start + 1, end).replace(/\\(.)/g, '$1');
+    start = list.indexOf('"', end + 1);
+  }
+}
 
 /** The classes of one source file; no more than `limit` classes and names. */
 const classesOf = (source: string, limit: number): Map<string, ScriptClass> => {
@@ -38,9 +48,9 @@ const classesOf = (source: string, limit: number): Map<string, ScriptClass> => {
       current = { parameters: new Set(), buffers: new Set() };
       classes.set(name, { isModule: base === 'Module', ...current });
     } else if (kind === 'parameters' || kind === 'buffers') {
-      for (const [, literal = ''] of list.matchAll(LITERALS)) {
+      for (const literal of literalsOf(list)) {
         if (left-- <= 0) break;
-        current?.[kind].add(literal.replace(/\\(.)/g, '$1'));
+        current?.[kind].add(literal);
       }
     }
   }

@@ -10,7 +10,7 @@ import { isTensor, type TensorLike } from './torch-structure.ts';
 import type { ScriptClasses } from './torchscript-classes.ts';
 
 /** Values in modules and containers, shared ones counted each time they are reached; letters of all their paths. */
-const MAX_VISITED = 500_000;
+const MAX_VISITED = 100_000;
 const MAX_LETTERS = 32 * 1024 * 1024;
 /** Attributes that every module has, and that say nothing about it. */
 const ROUTINE: ReadonlySet<string> = new Set(['training', '_is_full_backward_hook']);

@@ -14,7 +14,7 @@
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import type { FileSource } from '../core/source.ts';
-import type { PickleMachine } from './pickle.ts';
+import { PickleBudget, type PickleMachine } from './pickle.ts';
 import { toJson } from './pickle-json.ts';
 import { PickleGlobal, PickleObject, PickleTuple, type PickleValue } from './pickle-values.ts';
 import type { Json, OpenOptions, StateDict, WeightFile } from './state-dict.ts';
@@ -125,7 +125,11 @@ export const openTorchScript = (
   }
   const bigEndian = isBigEndian(archive, root, label);
   let storages = new ArchiveStorages(archive, `${root}data/`, label, bigEndian);
-  const host = new ScriptHost((id, machine) => storages.resolve(id, machine), options);
+  const host = new ScriptHost(
+    (id, machine) => storages.resolve(id, machine),
+    options,
+    new PickleBudget(archive.bytes),
+  );
   const read = host.reading('torchscript', label, () => {
     const module = readPickle(pickle, root, label, host);
     if (!(module instanceof PickleObject)) {

@@ -5,22 +5,32 @@
  * Checked before any content is believed: names (no absolute paths, no `..`, no duplicates), central against local
  * header, no two entries that share bytes, sizes against limits.
  */
-import { inflateRawSync } from 'node:zlib';
+import { constants, inflateRawSync } from 'node:zlib';
 import { type Entry, fromRandomAccessReader, RandomAccessReader, type ZipFile } from 'yauzl';
 import { crc32 } from '../core/crc32.ts';
 import { type ErrorCode, OrthoError } from '../core/errors.ts';
 import { type ByteSource, checkRange, chunksOf, SliceSource } from '../core/source.ts';
 import { CheckedSource } from './checked-source.ts';
 
-/** Entries of one archive: ten times the tensors of the largest published checkpoints' shards. */
-const MAX_ENTRIES = 200_000;
+/** Entries of one archive: some times the tensors of the largest published checkpoints' shards. */
+const MAX_ENTRIES = 100_000;
 /** Letters of the name of an entry. */
 const MAX_NAME = 1024;
 /** An inflated entry lives in memory as a whole. */
 const MAX_INFLATED = 2 ** 31 - 1;
+/** Beyond this size and ratio an entry is a bomb. */
+const MAX_BOMB = 64 * 1024 * 1024;
+const MAX_BOMB_RATIO = 100;
+/** Inflated entries that are kept, and the first bytes of one, in bytes. */
+const MAX_KEPT = 64 * 1024 * 1024;
+const MAX_HEAD = 1 << 16;
+/** Bytes that are inflated of one archive: so much, and so many times what it holds. */
+const FREE_INFLATION = 2 ** 30;
+const MAX_INFLATIONS = 8;
 /** Deflate cannot do better than 1032:1; more is a lie in the directory. */
 const MAX_DEFLATE_RATIO = 1040;
 
+const { Z_SYNC_FLUSH } = constants;
 const ALL_ONES = 0xffffffff;
 const STORED = 0;
 const DEFLATED = 8;
@@ -38,6 +48,8 @@ export interface ZipEntry {
 }
 
 export interface ZipArchive {
+  /** Bytes of the whole archive. */
+  readonly bytes: number;
   /** By name, in the order of the central directory. */
   readonly entries: ReadonlyMap<string, ZipEntry>;
   /** Entries whose bytes, where they were read from the first to the last, do not have their checksum. */
@@ -74,28 +86,65 @@ class SourceReader extends RandomAccessReader {
   }
 }
 
-/** A deflated entry: inflated as a whole on the first read, and again after memory was needed elsewhere. */
+/** Inflated entries that were read last, of all archives: whoever reads one to its end reads it in pieces. */
+class InflatedEntries {
+  readonly #kept = new Map<InflatedSource, Uint8Array>();
+  #bytes = 0;
+
+  get(source: InflatedSource): Uint8Array | undefined {
+    return this.#kept.get(source);
+  }
+  keep(source: InflatedSource, bytes: Uint8Array): void {
+    this.#kept.set(source, bytes);
+    this.#bytes += bytes.length;
+    for (const [oldest, { length }] of this.#kept) {
+      if (this.#bytes <= MAX_KEPT || oldest === source) return;
+      this.#kept.delete(oldest);
+      this.#bytes -= length;
+    }
+  }
+}
+const inflated = new InflatedEntries();
+
+/** What may be inflated of one archive, again where it has to be: reading here and there must end. */
+interface InflationBudget {
+  left: number;
+}
+
+/** A deflated entry: its head inflated alone, else as a whole when it is read, and again after others were. */
 class InflatedSource implements ByteSource {
   readonly size: number;
   readonly #compressed: ByteSource;
   readonly #invalid: (message: string, cause?: unknown) => OrthoError;
-  #bytes: WeakRef<Uint8Array> | undefined;
+  readonly #budget: InflationBudget;
+  #head: Uint8Array = new Uint8Array(0);
 
   constructor(
     compressed: ByteSource,
     size: number,
+    budget: InflationBudget,
     invalid: (message: string, cause?: unknown) => OrthoError,
   ) {
     this.#compressed = compressed;
     this.size = size;
+    this.#budget = budget;
     this.#invalid = invalid;
   }
   get path(): string | undefined {
     return this.#compressed.path;
   }
   #inflate(): Uint8Array {
-    const kept = this.#bytes?.deref();
+    const kept = inflated.get(this);
     if (kept !== undefined) return kept;
+    const packed = this.#compressed.size;
+    this.#budget.left -= this.size;
+    if (this.#budget.left < 0 || (this.size > MAX_BOMB && this.size > packed * MAX_BOMB_RATIO)) {
+      const { message, at } = this.#invalid(`it inflates from ${packed} to ${this.size} bytes`);
+      throw new OrthoError('file/limit', message, {
+        hint: 'store it without compression (numpy.savez, zip -0), or the file is hostile',
+        at,
+      });
+    }
     let bytes: Uint8Array;
     try {
       const compressed = this.#compressed.read(0, this.#compressed.size);
@@ -105,12 +154,29 @@ class InflatedSource implements ByteSource {
     }
     if (bytes.length !== this.size)
       throw this.#invalid(`it inflates to ${bytes.length} bytes, not ${this.size}`);
-    this.#bytes = new WeakRef(bytes);
+    if (this.size <= MAX_KEPT) inflated.keep(this, bytes);
     return bytes;
+  }
+  /** The first `length` bytes, of as little as possible; undefined where that is damaged. */
+  #start(length: number): Uint8Array | undefined {
+    if (this.#head.length >= length) return this.#head;
+    for (let taken = 2048; taken < this.#compressed.size && taken <= 4 * MAX_HEAD; taken *= 4) {
+      try {
+        const part = inflateRawSync(this.#compressed.read(0, taken), { finishFlush: Z_SYNC_FLUSH });
+        if (part.length < length) continue;
+        this.#head = part.slice(0, MAX_HEAD);
+        return this.#head;
+      } catch {
+        return undefined;
+      }
+    }
+    return undefined;
   }
   read(offset: number, length: number): Uint8Array {
     checkRange(this, offset, length);
-    return this.#inflate().subarray(offset, offset + length);
+    const end = offset + length;
+    const head = end <= MAX_HEAD && inflated.get(this) === undefined ? this.#start(end) : undefined;
+    return (head ?? this.#inflate()).subarray(offset, end);
   }
   readInto(target: Uint8Array, offset: number): void {
     target.set(this.read(offset, target.length));
@@ -255,6 +321,7 @@ export const openZip = (source: ByteSource, context: ZipContext): ZipArchive => 
   const entries = new Map<string, ZipEntry>();
   const damaged = new Set<ZipEntry>();
   const places: { name: string; from: number; to: number }[] = [];
+  const budget: InflationBudget = { left: FREE_INFLATION };
   for (const entry of listEntries(source, fail)) {
     const { fileName: name, compressedSize, uncompressedSize: size } = entry;
     if (name.length > MAX_NAME) throw fail(`an entry whose name has ${name.length} letters`);
@@ -274,6 +341,7 @@ export const openZip = (source: ByteSource, context: ZipContext): ZipArchive => 
       );
     }
     const start = dataStart(source, entry, fail);
+    if (isDeflated) budget.left += MAX_INFLATIONS * size;
     if (isDeflated && (size > MAX_INFLATED || size > compressedSize * MAX_DEFLATE_RATIO)) {
       throw new OrthoError('file/limit', `${context.label}: "${name}" claims to inflate to ${size} bytes`, {
         hint: 'deflate cannot compress that well; the archive is hostile or damaged',
@@ -283,7 +351,7 @@ export const openZip = (source: ByteSource, context: ZipContext): ZipArchive => 
     places.push({ name, from: entry.relativeOffsetOfLocalHeader, to: start + compressedSize });
     const stored = new SliceSource(source, start, compressedSize);
     const inEntry = (message: string, cause?: unknown) => fail(`"${name}": ${message}`, cause);
-    const plain = isDeflated ? new InflatedSource(stored, size, inEntry) : stored;
+    const plain = isDeflated ? new InflatedSource(stored, size, budget, inEntry) : stored;
     const data =
       entry.crc32 === 0
         ? plain
@@ -291,7 +359,7 @@ export const openZip = (source: ByteSource, context: ZipContext): ZipArchive => 
     entries.set(name, { name, size, compressedSize, isDeflated, crc32: entry.crc32, data });
   }
   checkOverlaps(places, fail);
-  return { entries, damaged };
+  return { bytes: source.size, entries, damaged };
 };
 
 /** Whether an entry's content has the checksum that the directory states (reads it all, where that has not happened). */
