@@ -94,6 +94,9 @@ const STEADY_TOLERANCE = 0.05;
 /** Loading may take all of the time: this share is spent on runs nevertheless. */
 const LEAST_SHARE = 0.25;
 
+/** Share of that time that is kept for the runs that count, however long warming up takes. */
+const LEAST_SAMPLING = 0.5;
+
 /** Share of the time that warming up may take. */
 const WARM_UP_SHARE = 0.3;
 
@@ -180,7 +183,8 @@ export const measureAlone = async (
     const leftMs = Math.max(end - now(), budgetMs * LEAST_SHARE);
     const until = now() + leftMs;
     const warm = await warmUp(host, [session!], leftMs * WARM_UP_SHARE, firstMs);
-    const pace = { maxMs: Math.max(0, until - now()), now, ...(onBlock && { onBlock }) };
+    const maxMs = Math.max(until - now(), leftMs * LEAST_SAMPLING);
+    const pace = { maxMs, now, ...(onBlock && { onBlock }) };
     const sampled = await sampleBlocks(host, [session!], pace);
     const [read] = readBlocks(sampled);
     const facts = await restFacts(host, session!);
@@ -221,7 +225,8 @@ export const measureTogether = async (
     const leftMs = Math.max(end - now(), budgetMs * LEAST_SHARE);
     const until = now() + leftMs;
     await warmUp(host, sessions, leftMs * WARM_UP_SHARE, roundMs);
-    const pace = { maxMs: Math.max(0, until - now()), now, ...(onBlock && { onBlock }) };
+    const maxMs = Math.max(until - now(), leftMs * LEAST_SAMPLING);
+    const pace = { maxMs, now, ...(onBlock && { onBlock }) };
     return readBlocks(await sampleBlocks(host, sessions, pace));
   } finally {
     await host.close();

@@ -37,6 +37,8 @@ export class BenchLab {
   readonly seed: number;
   /** Starts a fresh process. */
   readonly start: () => SessionHost;
+  /** How long it takes until a process is ready, in ms; known once scouting started. */
+  startMs = 0;
   readonly #given: GivenInputs;
   #firstError: unknown;
   #scout: SessionHost | undefined;
@@ -67,12 +69,14 @@ export class BenchLab {
 
   /**
    * Starts the process that models are tried out in, until {@link endScouting}.
-   * @returns the version of the runtime, and how long it takes until a process is ready, in ms.
+   * @returns the version of the runtime.
    */
-  async startScouting(): Promise<{ version: string; startMs: number }> {
+  async startScouting(): Promise<string> {
     const began = performance.now();
     try {
-      return { version: await this.#scouting().version(), startMs: performance.now() - began };
+      const version = await this.#scouting().version();
+      this.startMs = performance.now() - began;
+      return version;
     } catch (error) {
       await this.endScouting();
       throw error;

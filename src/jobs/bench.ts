@@ -84,8 +84,7 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
     existsSync(file),
   );
   const subject = subjectOf((readable ?? models[0]!).file, { hash: options.hash === true });
-  const { version, startMs } = await lab.startScouting();
-  const environment = readEnvironment(version);
+  const environment = readEnvironment(await lab.startScouting());
   if (isBusy(environment)) {
     lab.findings.push({
       level: 'note',
@@ -93,6 +92,7 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
       message: `the load average is ${environment.loadAverage} on ${environment.cores} cores: timings include that work`,
     });
   }
+  const preparing = performance.now();
   const prepared = await lab.each(
     all.map((model, i) => ({ model, name: names[i]!, isBaseline: baseline !== undefined && i === 0 })),
     ({ model }) => model.file,
@@ -110,13 +110,15 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
       targets.map(({ feeds }) => feeds),
     );
   }
+  // Loading and feeding take about as long again whenever models are opened: alone, and together.
+  const openedMs = performance.now() - preparing;
   const processes =
     targets.length * (1 + (workers > 0 ? 2 : 0) + (batches.length > 0 ? 1 : 0)) +
     (isPipeline ? 2 : 0) +
     (isProfiled ? targets.length + 1 : 0);
   budget.announce(
     targets.length === 1 ? 'measuring a model' : `measuring ${targets.length} models`,
-    processes * startMs,
+    2 * processes * lab.startMs + openedMs * (1 + (isPipeline ? 2 : 0)),
   );
   const base = targets.find(({ isBaseline }) => isBaseline);
   const others = targets.filter(({ isBaseline }) => !isBaseline);
