@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'ortho-bench-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const short = writeChain(folder, 'short.onnx', { matMuls: 10 });
-const long = writeChain(folder, 'long.onnx', { matMuls: 200 });
+const long = writeChain(folder, 'long.onnx', { matMuls: 1000 });
 const other = writeChain(folder, 'other.onnx', { matMuls: 10, scale: 1.01 });
 const renamed = writeChain(folder, 'renamed.onnx', { matMuls: 10, output: 'z' });
 const wider = writeChain(folder, 'wider.onnx', { matMuls: 10, rows: 5 });

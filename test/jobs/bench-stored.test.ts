@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), 'ortho-stored-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const short = writeChain(folder, 'short.onnx', { matMuls: 10 });
-const long = writeChain(folder, 'long.onnx', { matMuls: 400 });
+const long = writeChain(folder, 'long.onnx', { matMuls: 1000 });
 const other = writeChain(folder, 'other.onnx', { matMuls: 10, scale: 1.01 });
 const stored = join(folder, 'stored.json');
 
