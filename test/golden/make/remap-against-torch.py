@@ -29,9 +29,11 @@ options = parser.parse_args()
 
 
 class Lenient(pickle.Unpickler):
-    """Classes that are not installed become empty modules."""
+    """Classes that are not installed become empty modules; what PyTorch 2 renamed is found."""
 
     def find_class(self, module, name):
+        if name == "_rebuild_sparse_csr_tensor":
+            return lambda layout, data: torch.sparse_compressed_tensor(*data, layout=layout)
         try:
             return super().find_class(module, name)
         except (ImportError, AttributeError):
@@ -56,6 +58,10 @@ def flatten(value, path, out, depth=0):
         return
     if torch.is_tensor(value):
         out[path] = value
+    elif isinstance(value, torch.UntypedStorage):
+        out[path] = torch.empty(0, dtype=torch.uint8).set_(value)
+    elif isinstance(value, torch.storage.TypedStorage):
+        out[path] = torch.empty(0, dtype=value.dtype).set_(value)
     elif isinstance(value, torch.nn.Module):
         flatten(value.state_dict(), path, out, depth + 1)
     elif isinstance(value, dict):
@@ -128,6 +134,10 @@ for path in options.files:
         with tempfile.TemporaryDirectory() as folder:
             chosen = ["--state-dict", place]
             code, shown, said = ortho("remap", path, *chosen, "--dry-run")
+            if code == 4:
+                counts["state dicts refused"] += 1
+                print(f"{label} is refused: {said[0]}")
+                continue
             if code != 0:
                 problems.append(f"{label}: exits {code}: {said}")
                 continue
