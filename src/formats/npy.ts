@@ -9,7 +9,8 @@ import { OrthoError } from '../core/errors.ts';
 import { type ByteSource, chunksOf, type FileSource, SliceSource } from '../core/source.ts';
 import { elementCount, type Tensor } from '../core/tensor.ts';
 import { numpyTypeOf, numpyTypeString } from './numpy-dtype.ts';
-import type { WeightFile } from './state-dict.ts';
+import { judge } from './pickle-survey.ts';
+import type { Json, OpenOptions, WeightFile } from './state-dict.ts';
 
 const MAGIC = '\x93NUMPY';
 /** Far beyond any plain header; only structured types have long ones. */
@@ -92,6 +93,8 @@ export interface RefusedArray {
   /** Its type, in words. */
   readonly refused: string;
   readonly hint: string;
+  /** The pickle of its objects, where it has some. */
+  readonly objects?: ByteSource;
 }
 
 /** As readNpy, but for a type without counterpart gives the reason. @throws OrthoError numpy/invalid, file/truncated */
@@ -113,12 +116,16 @@ export const readNpyArray = (source: ByteSource, label: string = nameOf(source))
   const text = Buffer.from(source.read(prefix, length)).toString(version === 3 ? 'utf8' : 'latin1');
   const { descr, fortran, dims } = parseHeader(text, invalid);
 
+  const start = prefix + length;
   const type = numpyTypeOf(descr);
   if ('refused' in type) {
-    return { refused: `NumPy type ${descr.slice(0, 80)}: ${type.refused}`, hint: type.hint };
+    return {
+      refused: `NumPy type ${descr.slice(0, 80)}: ${type.refused}`,
+      hint: type.hint,
+      ...(descr.includes('O') && { objects: new SliceSource(source, start, source.size - start) }),
+    };
   }
   const { dtype } = type;
-  const start = prefix + length;
   const unit = dtypeInfo(dtype).bits / 8;
   const expected = countOf(dims, invalid) * unit;
   if (source.size - start !== expected) {
@@ -157,18 +164,25 @@ const elementsOf = (
 
 /**
  * An `.npy` file as weights: one tensor, named as the file is without `.npy` (dumps of a model keep one file a key).
+ * Objects are only described, by what their pickle names.
  * @throws OrthoError as readNpy
  */
-export const openNpy = (source: FileSource): WeightFile => {
+export const openNpy = (source: FileSource, { describe = false }: OpenOptions = {}): WeightFile => {
   const name = basename(source.path).replace(/\.npy$/i, '');
-  return {
-    format: 'npy',
-    stateDicts: [{ path: '', tensors: new Map([[name, readNpy(source)]]) }],
-    globals: [],
-    metadata: new Map(),
-    findings: [],
-    close: () => source.close(),
-  };
+  const file = { format: 'npy' as const, metadata: new Map<string, Json>(), close: () => source.close() };
+  const array = readNpyArray(source);
+  const objects = 'refused' in array ? array.objects : undefined;
+  // Python runs their pickle when it is told to load them.
+  if (describe && 'refused' in array && objects !== undefined) {
+    const refused = new Map([[name, { what: array.refused, hint: array.hint }]]);
+    return {
+      ...file,
+      stateDicts: [{ path: '', tensors: new Map(), refused }],
+      ...judge(objects, source.path),
+    };
+  }
+  const tensors = new Map([[name, readNpy(source)]]);
+  return { ...file, stateDicts: [{ path: '', tensors }], globals: [], findings: [] };
 };
 
 /** The bytes before a tensor's elements (version 1.0, padded to a multiple of 64). @throws dtype/unsupported */

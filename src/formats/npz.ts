@@ -7,19 +7,23 @@ import type { Finding } from '../core/report.ts';
 import { type ByteSource, FileSource } from '../core/source.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { npyChunks, npyHeader, readNpyArray } from './npy.ts';
-import type { RefusedReason, WeightFile } from './state-dict.ts';
+import { judge } from './pickle-survey.ts';
+import { mergedGlobals } from './shard-index.ts';
+import type { OpenOptions, RefusedReason, WeightFile } from './state-dict.ts';
 import { hasRightChecksum, openZip, type ZipArchive, type ZipEntry } from './zip.ts';
 import { zipChunks } from './zip-writer.ts';
 
 interface Arrays {
   readonly tensors: Map<string, Tensor>;
   readonly refused: Map<string, RefusedReason>;
+  /** The pickles of arrays of objects. */
+  readonly objects: Map<string, ByteSource>;
   /** Entries that are no arrays. */
   readonly others: string[];
 }
 
 const arraysOf = (archive: ZipArchive, label: string): Arrays => {
-  const arrays: Arrays = { tensors: new Map(), refused: new Map(), others: [] };
+  const arrays: Arrays = { tensors: new Map(), refused: new Map(), objects: new Map(), others: [] };
   for (const entry of archive.entries.values()) {
     if (!entry.name.endsWith('.npy')) {
       arrays.others.push(entry.name);
@@ -27,8 +31,10 @@ const arraysOf = (archive: ZipArchive, label: string): Arrays => {
     }
     const name = entry.name.replace(/\.npy$/, '');
     const array = readNpyArray(entry.data, `${label}: "${entry.name}"`);
-    if ('refused' in array) arrays.refused.set(name, { what: array.refused, hint: array.hint });
-    else arrays.tensors.set(name, array);
+    if ('refused' in array) {
+      arrays.refused.set(name, { what: array.refused, hint: array.hint });
+      if (array.objects !== undefined) arrays.objects.set(name, array.objects);
+    } else arrays.tensors.set(name, array);
   }
   return arrays;
 };
@@ -81,21 +87,26 @@ const damageFinding = ({ name }: ZipEntry, label: string): Finding => ({
 
 /**
  * An `.npz` as a weight file: one state dict at the top level. Arrays of types without counterpart are left out, each
- * with a finding.
+ * with a finding; of objects is described what their pickles name.
  */
-export const openNpz = (source: FileSource, archive: ZipArchive): WeightFile => {
+export const openNpz = (
+  source: FileSource,
+  archive: ZipArchive,
+  { describe = false }: OpenOptions = {},
+): WeightFile => {
   const label = source.path;
   const arrays = arraysOf(archive, label);
-  const { tensors, refused } = arrays;
+  const { tensors, refused, objects } = arrays;
+  const judged = describe ? [...objects].map(([name, data]) => judge(data, `${label}: "${name}.npy"`)) : [];
   return {
     format: 'npz',
     stateDicts:
       tensors.size + refused.size === 0
         ? []
         : [{ path: '', tensors, ...(refused.size === 0 ? {} : { refused }) }],
-    globals: [],
+    globals: mergedGlobals(judged),
     metadata: new Map(),
-    findings: findingsOf(arrays, label),
+    findings: [...findingsOf(arrays, label), ...judged.flatMap(({ findings }) => findings)],
     checkIntegrity: () =>
       [...archive.entries.values()]
         .filter((entry) => !hasRightChecksum(entry))

@@ -17,8 +17,8 @@ import {
   type PickleValue,
 } from './pickle-values.ts';
 
-/** Estimated bytes that the objects of one file's pickles may take; a checkpoint of 100,000 tensors needs about half. */
-const MAX_MEMORY = 128 * 1024 * 1024;
+/** Estimated bytes that the objects of one file's pickles may take; a checkpoint of 100,000 tensors needs nearly all. */
+const MAX_MEMORY = 256 * 1024 * 1024;
 /**
  * What a file may take whatever its size, and for each of its bytes: real pickles need ten bytes for one of theirs, and
  * few are compressed.
@@ -29,7 +29,7 @@ const MAX_MEMORY_RATIO = 24;
 const FIRST_ITEM = 160;
 const FIRST_ENTRY = 200;
 /** An empty dict, and its place in what walks through it. */
-export const DICT_BYTES = 272;
+const DICT_BYTES = 272;
 /** Values on the stack: a tuple of a million items is the largest that real writers produce. */
 const MAX_STACK = 1_000_000;
 /** Open marks: nested containers. Python's own pickler stops at about a thousand levels. */

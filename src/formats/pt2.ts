@@ -13,12 +13,20 @@
 import { OrthoError } from '../core/errors.ts';
 import type { Finding } from '../core/report.ts';
 import type { FileSource } from '../core/source.ts';
+import { judge } from './pickle-survey.ts';
 import { DescriptionBudget } from './pt2-json.ts';
 import { nestedCheckpoint, type Payload, type PayloadContext, payloadOf } from './pt2-payload.ts';
 import { programMetadata } from './pt2-program.ts';
 import { mergedGlobals } from './shard-index.ts';
 import type { Json, OpenOptions, StateDict, WeightFile } from './state-dict.ts';
-import { damageFindings, extraFilesOf, integrityOf, isBigEndian, rootOf } from './torch-archive.ts';
+import {
+  checkInflation,
+  damageFindings,
+  extraFilesOf,
+  integrityOf,
+  isBigEndian,
+  rootOf,
+} from './torch-archive.ts';
 import type { ZipArchive, ZipEntry } from './zip.ts';
 
 /** Models of one archive. */
@@ -116,6 +124,21 @@ const oldModel = (context: PayloadContext): Model => {
   return { name: 'model', program, weights, constants: part('constants') };
 };
 
+/** Sample inputs and objects of classes: torch.export.load unpickles them, beside the weights. */
+const isUnpickled = (inner: string): boolean =>
+  /^(data\/(sample_inputs\/.+|(weights|constants)\/(custom|opaque)_obj_\d+)|serialized_example_inputs\.\w+)$/.test(
+    inner,
+  );
+
+/** What they name. */
+const surveyOf = ({ archive, label }: PayloadContext, root: string): ReturnType<typeof judge>[] =>
+  [...archive.entries.values()]
+    .filter(({ name }) => isUnpickled(name.slice(root.length)))
+    .map((entry) => {
+      checkInflation(entry, label);
+      return judge(entry.data, `${label}: ${entry.name}`);
+    });
+
 /** The tensors of one model under their final paths. */
 const stateDictsOf = ({ name, weights, constants }: Model, isOnly: boolean): StateDict[] =>
   [
@@ -138,7 +161,8 @@ export const openPt2 = (source: FileSource, archive: ZipArchive, options: OpenOp
   const context = { archive, label, bigEndian: isBigEndian(archive, root, label), options, budget };
   const models = isOld ? [oldModel(context)] : modelsOf(context, root);
   const parts = models.flatMap(({ weights, constants }) => (constants ? [weights, constants] : [weights]));
-  const findings: Finding[] = parts.flatMap((part) => part.findings);
+  const survey = options.describe === true ? surveyOf(context, root) : [];
+  const findings: Finding[] = [...parts, ...survey].flatMap((part) => part.findings);
   const stateDicts = models.flatMap((model) => stateDictsOf(model, models.length === 1));
   if (stateDicts.length === 0) {
     findings.push({
@@ -162,7 +186,7 @@ export const openPt2 = (source: FileSource, archive: ZipArchive, options: OpenOp
   return {
     format: 'pt2',
     stateDicts,
-    globals: mergedGlobals(parts.flatMap(({ nested }) => nested)),
+    globals: mergedGlobals([...parts.flatMap(({ nested }) => nested), ...survey]),
     metadata,
     findings,
     checkIntegrity: () => integrityOf(archive, label),

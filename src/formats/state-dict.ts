@@ -68,6 +68,8 @@ export interface OpenOptions {
    * what can be shown is shown. For looking at a file only, never for using its tensors.
    */
   readonly describe?: boolean;
+  /** With `describe`: judge every pickle, however many there are. */
+  readonly allPickles?: boolean;
 }
 
 /** A plain JSON value. */

@@ -15,6 +15,7 @@ import { RecordSource, recordArchive, recordObject } from './dcp-record.ts';
 import { locateInside } from './inside-folder.ts';
 import { PickleBudget } from './pickle.ts';
 import { NumpyArray } from './pickle-numpy.ts';
+import { judge } from './pickle-survey.ts';
 import { PickleDict, type PickleValue, textOf } from './pickle-values.ts';
 import { mergedGlobals } from './shard-index.ts';
 import type { OpenOptions, WeightFile } from './state-dict.ts';
@@ -25,6 +26,8 @@ import { RefusedTensor } from './torch-tensor.ts';
 
 /** Files of one checkpoint: one or a few a process. */
 const MAX_FILES = 100_000;
+/** Items of tensors whose pickles are judged when the folder is only described. */
+const MAX_JUDGED = 100;
 /** Objects that are no tensors and are read for the metadata; the least nested come first. */
 const MAX_OBJECTS = 1000;
 
@@ -132,6 +135,13 @@ const put = (
 
 const isTensor = (content: DcpEntry['content']): content is DcpTensor => 'chunks' in content;
 
+/** The objects that are read for the metadata. */
+const readObjects = (entries: readonly DcpEntry[]): DcpEntry[] =>
+  entries
+    .filter(({ content }) => !isTensor(content))
+    .sort((a, b) => a.path.length - b.path.length)
+    .slice(0, MAX_OBJECTS);
+
 /** The nested state dict; what is no tensor is unpickled. */
 const treeOf = (
   entries: readonly DcpEntry[],
@@ -141,8 +151,8 @@ const treeOf = (
   const root = new PickleDict();
   const room = { left: entries.length };
   const hosts: TorchHost[] = [];
-  const objects = entries.filter(({ content }) => !isTensor(content));
-  const isRead = new Set(objects.toSorted((a, b) => a.path.length - b.path.length).slice(0, MAX_OBJECTS));
+  const objects = entries.filter(({ content }) => !isTensor(content)).length;
+  const isRead = new Set(readObjects(entries));
   let bytes = 0;
   for (const { content } of isRead) if (!isTensor(content)) bytes += content.length;
   const budget = new PickleBudget(bytes);
@@ -165,7 +175,29 @@ const treeOf = (
     } else continue;
     if (!put(root, path, value, room)) root.entries.set(key, value);
   }
-  return { root, hosts, unread: objects.length - isRead.size };
+  return { root, hosts, unread: objects - isRead.size };
+};
+
+/** What the items of tensors name, and those of objects that were not read: each is an archive with a pickle of its own. */
+const surveyOf = (
+  entries: readonly DcpEntry[],
+  files: DcpFiles,
+  { allPickles = false }: OpenOptions,
+): ReturnType<typeof judge>[] => {
+  const read = new Set(readObjects(entries));
+  const items = entries.flatMap((entry) => {
+    const { key, content } = entry;
+    if (isTensor(content)) return content.chunks.map(({ place }) => ({ key, place }));
+    return read.has(entry) ? [] : [{ key, place: content }];
+  });
+  const looked = allPickles ? items : items.slice(0, MAX_JUDGED);
+  const judged = looked.map(({ key, place }) => {
+    const item = files.open(key, place);
+    return judge(item, labelOf(item, key));
+  });
+  if (looked.length === items.length) return judged;
+  const message = `the pickles of ${items.length - looked.length} more items were not looked at (--globals looks at all)`;
+  return [...judged, { globals: [], findings: [{ level: 'note', rule: 'unread-items', message }] }];
 };
 
 const sizeOf = (path: string): number => {
@@ -199,8 +231,10 @@ const readDcp = (
   const { entries, strays } = readDcpMetadata(path, host);
   const { root, hosts, unread } = treeOf(entries, files, options);
   const content = contentOf(root, path);
+  const survey = options.describe === true ? surveyOf(entries, files, options) : [];
   const findings: Finding[] = [
     ...content.findings,
+    ...survey.flatMap((judged) => judged.findings),
     ...[host, ...hosts].flatMap((each) => each.findings(path)),
   ];
   const add = (level: Finding['level'], rule: string, message: string): void => {
@@ -214,7 +248,7 @@ const readDcp = (
   return {
     format: 'torch-dcp',
     stateDicts: content.stateDicts,
-    globals: mergedGlobals([host, ...hosts].map((each) => ({ globals: each.globals() }))),
+    globals: mergedGlobals([...[host, ...hosts].map((each) => ({ globals: each.globals() })), ...survey]),
     metadata: content.metadata,
     findings,
     checkIntegrity: () => integrityOfItems(entries, files),

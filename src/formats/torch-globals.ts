@@ -2,7 +2,7 @@
  * The allow-list of PyTorch pickles: what each known global means as data.
  */
 import { castTensor, isFloatDType } from '../core/cast.ts';
-import { DICT_BYTES, type PickleMachine } from './pickle.ts';
+import type { PickleMachine } from './pickle.ts';
 import { fillNumpyArray, NumpyArray, numpyDType, numpyScalar } from './pickle-numpy.ts';
 import {
   PickleDict,
@@ -32,7 +32,8 @@ export type Call = (args: readonly PickleValue[], machine: PickleMachine) => Pic
 const dictFrom =
   (kind: PickleDict['kind'], source: number): Call =>
   (args, machine) => {
-    machine.charge(DICT_BYTES);
+    // The call itself is charged already.
+    machine.charge(72);
     const dict = new PickleDict(kind);
     const from = args[source];
     if (from instanceof PickleDict) {

@@ -183,7 +183,11 @@ class InflatedSource implements ByteSource {
   }
 }
 
-const listEntries = (source: ByteSource, fail: (message: string, cause?: unknown) => OrthoError): Entry[] => {
+/** The entries, and where the directory that lists them begins. */
+const listEntries = (
+  source: ByteSource,
+  fail: (message: string, cause?: unknown) => OrthoError,
+): { readonly entries: Entry[]; readonly directory: number } => {
   if (source.size < 22) throw fail(`${source.size} bytes are too few for a zip archive`);
   let zip: ZipFile | undefined;
   let failure: unknown;
@@ -215,8 +219,7 @@ const listEntries = (source: ByteSource, fail: (message: string, cause?: unknown
     // yauzl reads an entry without name, extra field and comment on a later tick only; no archive has a reason for one.
     if (entries.length !== i + 1) throw fail(`entry ${i} of the directory has no name`);
   }
-  checkDirectory(source, zip.comment, entries, fail);
-  return entries;
+  return { entries, directory: checkDirectory(source, zip.comment, entries, fail) };
 };
 
 /** Bytes between the directory and the end record of a ZIP64 archive: another end record and its locator. */
@@ -225,14 +228,14 @@ const ZIP64_RECORDS = 76;
 /**
  * The end record states where the directory lies and how long it is, and nothing else comes between them: an archive
  * behind another one, or with a gap, would show different readers different entries. Values of a ZIP64 archive that do
- * not fit here are all ones. yauzl gives a letter of `comment` a byte.
+ * not fit here are all ones. yauzl gives a letter of `comment` a byte. Returns where the directory begins.
  */
 const checkDirectory = (
   source: ByteSource,
   comment: string,
   entries: readonly Entry[],
   fail: (message: string) => OrthoError,
-): void => {
+): number => {
   const end = source.size - 22 - comment.length;
   const record = source.read(end, 22);
   const view = new DataView(record.buffer, record.byteOffset, 22);
@@ -249,6 +252,7 @@ const checkDirectory = (
   if (offset !== ALL_ONES && gap !== 0 && gap !== ZIP64_RECORDS) {
     throw fail(`its directory does not lie before its end: ${gap} bytes between them`);
   }
+  return offset === ALL_ONES ? source.size : offset;
 };
 
 const zipMessage = (error: unknown): string => {
@@ -322,7 +326,8 @@ export const openZip = (source: ByteSource, context: ZipContext): ZipArchive => 
   const damaged = new Set<ZipEntry>();
   const places: { name: string; from: number; to: number }[] = [];
   const budget: InflationBudget = { left: FREE_INFLATION };
-  for (const entry of listEntries(source, fail)) {
+  const { entries: listed, directory } = listEntries(source, fail);
+  for (const entry of listed) {
     const { fileName: name, compressedSize, uncompressedSize: size } = entry;
     if (name.length > MAX_NAME) throw fail(`an entry whose name has ${name.length} letters`);
     if (entries.has(name)) throw fail(`two entries are called "${name}"`);
@@ -358,6 +363,7 @@ export const openZip = (source: ByteSource, context: ZipContext): ZipArchive => 
         : new CheckedSource(plain, entry.crc32, () => damaged.add(entries.get(name)!));
     entries.set(name, { name, size, compressedSize, isDeflated, crc32: entry.crc32, data });
   }
+  places.push({ name: 'the directory', from: directory, to: source.size });
   checkOverlaps(places, fail);
   return { bytes: source.size, entries, damaged };
 };

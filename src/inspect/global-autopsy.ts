@@ -109,11 +109,15 @@ const REFUSED = 'checkpoint/refused-global';
 
 const isRefusal = ({ level, rule }: Finding): boolean => level === 'error' && rule === REFUSED;
 
-/** safe: only data is named, or the format has no pickles. What is refused without a name is dangerous too. */
+/**
+ * safe: only data is named, or the format has no pickles. What is refused without a name is dangerous too, and what could
+ * not be read to its end is opaque.
+ */
 export const verdictOf = ({ format, globals, findings }: Described): Verdict => {
   if (globals.some(({ kind }) => kind === 'dangerous')) return 'dangerous';
   if (globals.some((use) => isForeign(format, use))) return 'opaque';
-  return findings.some(isRefusal) ? 'dangerous' : 'safe';
+  if (findings.some(isRefusal)) return 'dangerous';
+  return findings.some(({ rule }) => rule === 'unread-pickle') ? 'opaque' : 'safe';
 };
 
 const meaningOf = (format: WeightFormat, verdict: Verdict, hasPickles: boolean): string => {
@@ -137,7 +141,7 @@ export const autopsyOf = (
     .map((use) => ({ name: use.name, kind: use.kind, effect: effectOf(format, use) }));
   const opaque = globals.filter((use) => isForeign(format, use)).length;
   const findings: Finding[] =
-    verdict === 'opaque'
+    opaque > 0
       ? [
           {
             level: 'warning',

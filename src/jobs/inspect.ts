@@ -101,7 +101,7 @@ const inspectWeightFile = async (
       import('../inspect/weights.ts'),
       import('../convert/detect.ts'),
     ]);
-  const file = openWeights(path, { describe: true });
+  const file = openWeights(path, { describe: true, allPickles: options.globals === true });
   try {
     if (options.stateDict !== undefined) pickStateDict(file, path, options.stateDict);
     const detect: InspectWeightsOptions['detect'] = (tensors) => {

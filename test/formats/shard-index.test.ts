@@ -7,6 +7,8 @@ import { OrthoError } from '../../src/core/errors.ts';
 import { float32Tensor, type Tensor } from '../../src/core/tensor.ts';
 import { openWeights } from '../../src/formats/index.ts';
 import { safetensorsChunks } from '../../src/formats/safetensors.ts';
+import { mergedGlobals } from '../../src/formats/shard-index.ts';
+import type { GlobalUse, WeightFile } from '../../src/formats/state-dict.ts';
 import { torchZipChunks } from '../../src/formats/torch-zip-write.ts';
 import { canCountDescriptors, openIn } from '../support/descriptors.ts';
 import { expectedRows, tensorRows } from '../support/tensor-table.ts';
@@ -53,6 +55,15 @@ describe('a real set', () => {
     expect(file.findings.filter(({ level }) => level !== 'note')).toEqual([]);
     file.close();
   });
+});
+
+it('a global of several files is what it is at its worst', () => {
+  const use = (kind: GlobalUse['kind']): Pick<WeightFile, 'globals'> => ({
+    globals: [{ name: 'functools.partial', kind, calls: 1 }],
+  });
+  expect(mergedGlobals([use('opaque'), use('dangerous'), use('opaque')])).toEqual([
+    { name: 'functools.partial', kind: 'dangerous', calls: 3 },
+  ]);
 });
 
 describe('a set', () => {
@@ -135,6 +146,13 @@ describe('a set', () => {
     ['a key twice', '{"weight_map":{"x":"a.safetensors","x":"b.safetensors"}}', 'the key "x" twice'],
     ['a path upwards', { weight_map: { x: '../set/a.safetensors' } }, 'leaves the folder'],
     ['an absolute path', { weight_map: { x: '/etc/passwd' } }, 'no relative path'],
+    ['a file under a second name', { weight_map: { x: './a.safetensors' } }, 'empty parts'],
+    ['a path of 5,000 letters', { weight_map: { x: 'a'.repeat(5000) } }, 'a name of 5000 letters'],
+    [
+      'a key of 5,000 letters',
+      { weight_map: { ['x'.repeat(5000)]: 'a.safetensors' } },
+      'a key of 5000 letters',
+    ],
     ['a path of Windows', { weight_map: { x: 'C:\\a' } }, 'no relative path'],
     ['a NUL in a path', { weight_map: { x: 'a\0b' } }, 'no file name'],
     ['itself as a shard', { weight_map: { x: 'model.safetensors.index.json' } }, 'in the place of one'],

@@ -7,6 +7,7 @@ import { OrthoError } from '../../src/core/errors.ts';
 import { filesOf } from '../../src/core/source.ts';
 import { toFloat32 } from '../../src/core/tensor.ts';
 import { openWeights } from '../../src/formats/index.ts';
+import { checkpointBytes } from '../fuzz/builders.ts';
 import { expectedRows, tensorRows } from '../support/tensor-table.ts';
 import {
   call,
@@ -262,6 +263,32 @@ describe('hand-made checkpoints', () => {
     const file = openWeights(checkpoint({ dtype: 'quint4x2' }));
     expect(file.findings).toContainEqual(expect.objectContaining({ rule: 'refused-tensor' }));
     file.close();
+  });
+  it('what the items of tensors name is part of the description', () => {
+    const evil = checkpointBytes(call('os.system', str('true')));
+    const chunks: Chunk[] = [{ offsets: [0], sizes: [2], length: evil.length }];
+    const file = openWeights(checkpoint({ chunks, files: { '__0_0.distcp': evil } }), { describe: true });
+    expect(file.globals).toContainEqual(expect.objectContaining({ name: 'os.system', kind: 'dangerous' }));
+    expect(file.findings.map(({ rule }) => rule)).toContain('checkpoint/refused-global');
+    file.close();
+  });
+  it('two parts do not share bytes', () => {
+    const chunks = [0, 1].map((at): Chunk => ({ offsets: [at], sizes: [1], length: record([1], 0).length }));
+    const error = errorOf(() =>
+      openWeights(checkpoint({ chunks, files: { '__0_0.distcp': record([1], 5) } })),
+    );
+    expect([error.code, error.message]).toEqual([
+      'checkpoint/invalid',
+      expect.stringContaining('share bytes of "__0_0.distcp"'),
+    ]);
+  });
+  it('lists get no more empty places than there are keys', () => {
+    const file = openWeights(checkpoint({ path: tuple(str('list'), int(2)) }));
+    expect([...file.stateDicts[0]!.tensors.keys()]).toEqual(['w']);
+    file.close();
+    const first = openWeights(checkpoint({ path: tuple(str('list'), int(0)) }));
+    expect(first.stateDicts.map(({ path, tensors }) => [path, ...tensors.keys()])).toEqual([['list', '0']]);
+    first.close();
   });
   it('bytes that no key owns are a finding', () => {
     const stray = (entries: [Buffer, Buffer][]): [Buffer, Buffer][] => [

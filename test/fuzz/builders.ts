@@ -59,6 +59,24 @@ export const tensor = (
     ...more,
   );
 
+/** A NumPy array of float32: made, then given its state. */
+export const numpyArray = (shape: readonly number[], bytes: Uint8Array): Buffer =>
+  ops(
+    call('numpy.core.multiarray._reconstruct'),
+    tuple(
+      int(1),
+      tuple(...shape.map(int)),
+      call('numpy.dtype', str('f4')),
+      ops(0x89),
+      ops('B', uint32(bytes.length), bytes),
+    ),
+    'b',
+  );
+
+/** LONG_BINPUT and LONG_BINGET. */
+export const put = (index: number): Buffer => ops('r', uint32(index));
+export const get = (index: number): Buffer => ops('j', uint32(index));
+
 /** A protocol 2 pickle of one value. */
 export const pickled = (value: Uint8Array): Buffer => ops(0x80, 2, value, '.');
 

@@ -2,7 +2,6 @@
  * Every known kind of hostile or odd checkpoint, made from scratch: what it is, what happens to it, and why. The tests
  * run the whole table, SECURITY.md prints it, the fuzz run damages it further.
  */
-import type { ErrorCode } from '../../src/core/errors.ts';
 import {
   call,
   checkpointBytes,
@@ -10,6 +9,7 @@ import {
   floats,
   global,
   int,
+  numpyArray,
   ops,
   pickled,
   rawZip,
@@ -20,21 +20,8 @@ import {
   uint32,
   zipped,
 } from './builders.ts';
-
-export interface HostileKind {
-  readonly name: string;
-  /** The error that refuses it, or `harmless`: odd, but plain data, and read rightly. */
-  readonly verdict: ErrorCode | 'harmless';
-  readonly reason: string;
-  make(): Uint8Array;
-}
-
-const kind = (
-  name: string,
-  verdict: HostileKind['verdict'],
-  reason: string,
-  make: () => Uint8Array,
-): HostileKind => ({ name, verdict, reason, make });
+import { COSTLY_KINDS } from './hostile-costs.ts';
+import { type HostileKind, kind } from './hostile-kind.ts';
 
 const uint64 = (value: bigint): Buffer => {
   const bytes = Buffer.alloc(8);
@@ -105,6 +92,49 @@ const CODE: readonly HostileKind[] = [
       checkpointBytes(
         dict({ a: ops(str('torch'), str('serialization.os.system'), 0x93, tuple(str('1')), 'R') }),
       ),
+  ),
+  kind('more attributes than a name has', 'checkpoint/refused-global', 'hides what it leads to', () =>
+    checkpointBytes(dict({ a: ops(str('torch'), str('a.'.repeat(40).concat('b')), 0x93) })),
+  ),
+  kind('attribute of a loader', 'checkpoint/refused-global', 'getattr leads to what may not be named', () =>
+    checkpointBytes(
+      moduleOf({ f: call('builtins.getattr', global('numpy.core.multiarray'), str('fromfile')) }),
+    ),
+  ),
+  kind('partial of a command', 'checkpoint/refused-global', 'a pickled module hides a command', () =>
+    checkpointBytes(moduleOf({ f: call('functools.partial', global('os.system'), str('true')) })),
+  ),
+  kind(
+    'partial in a whole model',
+    'harmless',
+    'models keep layers with fixed arguments; nothing calls it',
+    () => checkpointBytes(moduleOf({ norm: call('functools.partial', global('torch.nn.LayerNorm')) })),
+  ),
+  kind('command behind _rebuild_from_type_v2', 'checkpoint/refused-global', 'calls what it is given', () =>
+    checkpointBytes(
+      dict({
+        a: call(
+          'torch._tensor._rebuild_from_type_v2',
+          global('os.system'),
+          ops('N'),
+          tuple(str('true')),
+          ops('}'),
+        ),
+      }),
+    ),
+  ),
+  kind('defaultdict of a command', 'checkpoint/refused-global', 'calls it for missing keys', () =>
+    checkpointBytes(dict({ a: call('collections.defaultdict', global('os.system')) })),
+  ),
+  kind(
+    '_reconstructor of a command',
+    'checkpoint/refused-global',
+    'makes an object of what it is given',
+    () =>
+      checkpointBytes(dict({ a: call('copyreg._reconstructor', global('os.system'), ops('N'), ops('N')) })),
+  ),
+  kind('text under another codec', 'checkpoint/invalid', 'bytes that Python would read as others', () =>
+    checkpointBytes(dict({ a: call('_codecs.encode', str('abc'), str('rot13')) })),
   ),
   kind('inst opcode', 'checkpoint/refused-global', 'calls by INST', () =>
     checkpointBytes(dict({ a: ops('(', str('true'), 'ios\nsystem\n') })),
@@ -310,6 +340,26 @@ const TENSORS: readonly HostileKind[] = [
   kind('65 dimensions', 'checkpoint/invalid', 'PyTorch stops at 64', () =>
     around(tensor(four, Array<number>(65).fill(1), Array<number>(65).fill(1))),
   ),
+  kind('dtype wider than its storage', 'checkpoint/invalid', 'leaves its storage', () =>
+    around(
+      call(
+        'torch._utils._rebuild_tensor_v3',
+        four,
+        int(0),
+        tuple(int(4)),
+        tuple(int(1)),
+        ops(0x89),
+        ops('}'),
+        global('torch.float64'),
+      ),
+    ),
+  ),
+  kind('array shorter than its shape', 'checkpoint/invalid', 'half of its values are missing', () =>
+    checkpointBytes(dict({ a: numpyArray([3], Buffer.alloc(4)) })),
+  ),
+  kind('array of negative size', 'checkpoint/invalid', 'no such size', () =>
+    checkpointBytes(dict({ a: numpyArray([-1], Buffer.alloc(4)) })),
+  ),
   kind('sizes without strides', 'checkpoint/invalid', 'half a geometry', () => around(tensor(four, [4], []))),
   kind('tensor over a string', 'checkpoint/invalid', 'no storage', () => around(tensor(str('0'), [1], [1]))),
   kind('tensor without arguments', 'checkpoint/invalid', 'no storage', () =>
@@ -385,6 +435,12 @@ const ARCHIVES: readonly HostileKind[] = [
   }),
   kind('second disk', 'checkpoint/invalid', 'a part of the archive is elsewhere', () =>
     rawZip(soundEntries, { disk: 1 }),
+  ),
+  kind('entry that reaches into the directory', 'checkpoint/invalid', 'one byte, two meanings', () =>
+    rawZip([soundEntries[0], { ...soundEntries[1], size: 40, localSize: 40, compressedSize: 40 }]),
+  ),
+  kind('entry name of 60,000 letters', 'checkpoint/invalid', 'no writer names its records like this', () =>
+    rawZip([...soundEntries, entry(`archive/${'a'.repeat(60_000)}`, floats(1))]),
   ),
   kind('encrypted entry', 'checkpoint/unsupported', 'cannot be read', () =>
     rawZip([{ ...soundEntries[0], flags: 1, compressedSize: soundPickle.length + 12 }, soundEntries[1]]),
@@ -498,6 +554,8 @@ const STRANGERS: readonly HostileKind[] = [
   ),
 ];
 
+export type { HostileKind } from './hostile-kind.ts';
+
 export const HOSTILE_KINDS: readonly HostileKind[] = [
   ...CODE,
   ...PICKLES,
@@ -505,4 +563,5 @@ export const HOSTILE_KINDS: readonly HostileKind[] = [
   ...ARCHIVES,
   ...LEGACY,
   ...STRANGERS,
+  ...COSTLY_KINDS,
 ];
