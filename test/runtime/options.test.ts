@@ -23,7 +23,7 @@ test('every option becomes its entry', () => {
         deterministic: true,
         extra: { 'session.qdq_matmulnbits_accuracy_level': '1' },
       },
-      { optimized: '/out.onnx', profilePrefix: '/tmp/p' },
+      { optimized: '/out.onnx', profilePrefix: '/folder/p' },
     ),
   ).toEqual({
     graphOptimizationLevel: 'basic',
@@ -34,7 +34,7 @@ test('every option becomes its entry', () => {
     enableMemPattern: false,
     optimizedModelFilePath: '/out.onnx',
     enableProfiling: true,
-    profileFilePrefix: '/tmp/p',
+    profileFilePrefix: '/folder/p',
     extra: {
       'session.force_spinning_stop': '1',
       'session.disable_prepacking': '1',
