@@ -31,7 +31,8 @@ const MACHINE = ['other-processes', 'frequency-drift', 'memory-swapping'];
 
 /** Every so many output channels of a convolution become subnormal. */
 const CHANNELS = 8;
-const TINY = 1e-38;
+/** Every weight becomes subnormal, and products with them too: zeros in their place leave nothing subnormal. */
+const TINY = 1e-40;
 
 const folder = mkdtempSync(join(tmpdir(), 'ortho-doctor-truth-'));
 

@@ -121,55 +121,6 @@ export const summarize = (samples: ArrayLike<number>, seed = 0): Summary => {
 export const ratioOfPairs = ({ baseline, candidate }: PairedTimes): number =>
   median(Float64Array.from(candidate, (ms, i) => ms / baseline[i]!));
 
-/** The ratio of the medians of one session: candidate / baseline. */
-export const ratioOfMedians = ({ baseline, candidate }: PairedTimes): number =>
-  median(candidate) / median(baseline);
-
-const resamplePairs = ({ baseline, candidate }: PairedTimes, rng: Rng): PairedTimes => {
-  const n = baseline.length;
-  const left = new Float64Array(n);
-  const right = new Float64Array(n);
-  for (let i = 0; i < n; i++) {
-    const pick = rng.integer(n);
-    left[i] = baseline[pick]!;
-    right[i] = candidate[pick]!;
-  }
-  return { baseline: left, candidate: right };
-};
-
-/** Resamples of each session that the two-level bootstrap chooses from. */
-const INNER_RESAMPLES = 200;
-
-/**
- * How many times slower the candidate is, over several fresh sessions: the geometric mean of the sessions' ratios of
- * medians, with its 95 % interval by a two-level bootstrap: sessions are drawn with replacement, and within each its
- * pairs. Two sessions of one and the same file differ a little, and only fresh sessions show by how much. Deviations from
- * the centre are widened by √(k / (k − 1)): with k sessions the bootstrap knows too little of their spread
- * (Davison & Hinkley, "Bootstrap Methods and their Application", 1997, 3.8).
- */
-export const ratioOverSessions = (
-  sessions: readonly PairedTimes[],
-  seed = 0,
-): { readonly ratio: number; readonly ci95: Interval } => {
-  const rng = createRng(seed);
-  const centre = mean(Float64Array.from(sessions, (session) => Math.log(ratioOfMedians(session))));
-  const draws = sessions.map((session) =>
-    Float64Array.from({ length: INNER_RESAMPLES }, () =>
-      Math.log(ratioOfMedians(resamplePairs(session, rng))),
-    ),
-  );
-  const k = sessions.length;
-  const widen = k > 1 ? Math.sqrt(k / (k - 1)) : 1;
-  const estimates = new Float64Array(RESAMPLES);
-  for (let i = 0; i < RESAMPLES; i++) {
-    let sum = 0;
-    for (let j = 0; j < k; j++) sum += draws[rng.integer(k)]![rng.integer(INNER_RESAMPLES)]!;
-    estimates[i] = centre + widen * (sum / k - centre);
-  }
-  const [low, high] = percentiles(estimates);
-  return { ratio: Math.exp(centre), ci95: [Math.exp(low), Math.exp(high)] };
-};
-
 export type Verdict = 'faster' | 'slower' | 'same' | 'inconclusive';
 
 /**

@@ -25,9 +25,10 @@ export const cpuQuota: Experiment = {
   run: async ({ patients, machine: { quota, cores }, lab }) => {
     const { cpus, periodMs, counts } = quota!;
     const threads = Math.min(cores, patients[0]?.options.threads ?? cores);
-    const steady: Pace = { pauseMs: 0, burstMs: PERIODS * periodMs, statistic: 'mean' };
+    const steady: Pace = { settles: false, restMs: 0, burstMs: PERIODS * periodMs, statistic: 'mean' };
     const rested: Pace = {
-      pauseMs: REST * periodMs,
+      settles: true,
+      restMs: REST * periodMs,
       burstMs: ((cpus / threads) * periodMs) / 2,
       statistic: 'mean',
     };

@@ -13,7 +13,14 @@ import {
   treated,
   withOptions,
 } from './experiment.ts';
-import { type Contrast, contrastOf, type Lab, type MeasuredSetUp } from './lab.ts';
+import {
+  type Contrast,
+  contrastOf,
+  EARLY_CONFIDENCE,
+  isClearOf,
+  type Lab,
+  type MeasuredSetUp,
+} from './lab.ts';
 
 export interface Fastest {
   readonly patients: readonly Patient[];
@@ -97,12 +104,17 @@ export const findFastest = async (
     return !seen.has(key) && seen.add(key) !== undefined;
   });
   if (candidates.length === 0) return undefined;
-  const [asGiven, ...measured] = await lab.measure([given, ...candidates].map(setUpOf));
-  const results = measured.map((one, i) => ({
-    patients: candidates[i]!,
-    measured: one,
-    contrast: contrastOf(asGiven!, one),
-  }));
-  const [best] = results.toSorted((a, b) => b.contrast.factor - a.contrast.factor);
-  return best;
+  const bestOf = ([asGiven, ...others]: readonly MeasuredSetUp[], confidence?: number): Fastest | undefined =>
+    others
+      .map((measured, i) => ({
+        patients: candidates[i]!,
+        measured,
+        contrast: contrastOf(asGiven!, measured, confidence),
+      }))
+      .toSorted((a, b) => b.contrast.factor - a.contrast.factor)[0];
+  return bestOf(
+    await lab.measure([given, ...candidates].map(setUpOf), (sofar) =>
+      isClearOf(bestOf(sofar, EARLY_CONFIDENCE)!.contrast, 1),
+    ),
+  );
 };

@@ -4,14 +4,16 @@
  * until the answer is clear or the time is over: two sessions of one file already differ a little.
  *
  * Set-ups cannot share a process here: threads of one would spin while the other runs, and that is one of the things to
- * be measured. Between bursts the machine rests until the threads that ran last have stopped spinning.
+ * be measured. Before a burst the machine rests until no thread of any set-up spins any more: that takes 32 ms of
+ * processor time a session after its last run, and longer where two of them share a processor.
  */
 import { createRng } from '../../core/rng.ts';
 import type { Tensor } from '../../core/tensor.ts';
 import type { HostedSession } from '../../runtime/isolated.ts';
 import type { SessionOptions } from '../../runtime/session.ts';
 import { type TimingHost, warmUp } from '../measure.ts';
-import { type Interval, mean, median, type PairedTimes, ratioOverSessions } from '../statistics.ts';
+import { estimateOf, intervalOf } from '../sequential.ts';
+import { type Interval, mean, median, ratioOfPairs } from '../statistics.ts';
 import type { Machine } from './machine.ts';
 
 /** A model as it is run. */
@@ -24,8 +26,10 @@ export interface Member {
 
 /** How the bursts of a set-up are made; by default {@link STEADY}. */
 export interface Pace {
-  /** Rest before a burst, in ms. */
-  readonly pauseMs: number;
+  /** Whether a burst waits until the processes use no processor any more. */
+  readonly settles: boolean;
+  /** Rest before a burst, after that, in ms. */
+  readonly restMs: number;
   /** After this time no round beyond the first begins. */
   readonly burstMs: number;
   /** Whether a burst counts with the mean of its runs or with their median. */
@@ -90,19 +94,30 @@ export interface Burst {
   readonly relative: number;
 }
 
-const STEADY: Pace = { pauseMs: 45, burstMs: 30, statistic: 'median' };
-const BURSTS = 5;
+const STEADY: Pace = { settles: true, restMs: 0, burstMs: 50, statistic: 'median' };
+const BURSTS = 4;
+
+/** A process that uses less than this share of a processor for so long has come to rest. */
+const SETTLED_SHARE = 0.1;
+const SETTLING_STEP_MS = 10;
+/** After this time it does something else than spin. */
+const MOST_SETTLING_MS = 500;
+/** Where the system does not tell what a process uses. */
+const BLIND_REST_MS = 100;
 const WARM_UP_MS = 300;
 /** The most rounds of a burst: enough for the shortest of models. */
 const MOST_ROUNDS = 400;
 /** Runs this long need no warming up before, and no run for waking up in each burst. */
 const LONG_RUN_MS = 100;
-/** Enough to be clear; and when the time is over. */
-const CLEAR_SESSIONS = 3;
-const LEAST_SESSIONS = 2;
-const MOST_SESSIONS = 6;
+/** With fewer, hardly anything is known of how they differ. */
+const LEAST_SESSIONS = 3;
+const MOST_SESSIONS = 12;
 
-/** Whether the answer is there: asked after each session from the third on. */
+/** Of the interval that is reported, and of the one that may stop a measurement early: it is asked again and again. */
+const CONFIDENCE = 0.95;
+export const EARLY_CONFIDENCE = 0.99;
+
+/** Whether the answer is there: asked after each session once there are enough. */
 export type IsClear = (measured: readonly MeasuredSetUp[]) => boolean;
 
 interface Opened {
@@ -117,17 +132,17 @@ interface Opened {
   readonly faults: number[];
 }
 
-const pairsOf = (asIs: MeasuredSetUp, other: MeasuredSetUp): PairedTimes[] =>
-  asIs.rounds.map((rounds, i) => ({ baseline: other.rounds[i]!, candidate: rounds }));
-
 const allRounds = ({ rounds }: MeasuredSetUp): number[] => rounds.flatMap((series) => [...series]);
 
-/** How the first of two measured set-ups compares with the second. */
-export const contrastOf = (asIs: MeasuredSetUp, other: MeasuredSetUp, seed = 0): Contrast => {
-  const { ratio, ci95 } = ratioOverSessions(pairsOf(asIs, other), seed);
+/** How the first of two measured set-ups compares with the second, over two sessions or more. */
+export const contrastOf = (asIs: MeasuredSetUp, other: MeasuredSetUp, confidence = CONFIDENCE): Contrast => {
+  const logRatios = asIs.rounds.map((candidate, i) =>
+    Math.log(ratioOfPairs({ baseline: other.rounds[i]!, candidate })),
+  );
+  const estimate = estimateOf(logRatios);
   return {
-    factor: ratio,
-    ci95,
+    factor: Math.exp(estimate.mean),
+    ci95: intervalOf(estimate, confidence),
     asIsMs: median(allRounds(asIs)),
     otherMs: median(allRounds(other)),
     sessions: asIs.rounds.length,
@@ -146,6 +161,9 @@ export const shareOfOthers = (watches: readonly Watch[]): number | undefined => 
   }
   return wall > 0 ? taken / wall : undefined;
 };
+
+/** Whether the whole interval lies on one side of `bar`. */
+export const isClearOf = ({ ci95: [low, high] }: Contrast, bar: number): boolean => low > bar || high < bar;
 
 export class Lab {
   readonly machine: Machine;
@@ -193,12 +211,10 @@ export class Lab {
 
   /** Measures two set-ups until the factor is surely above or surely below `bar`, or the time is over. */
   async contrast(asIs: SetUp, other: SetUp, bar: number): Promise<Contrast> {
-    const isClear: IsClear = ([first, second]) => {
-      const { ci95 } = contrastOf(first!, second!, this.#seed);
-      return ci95[0] > bar || ci95[1] < bar;
-    };
-    const [first, second] = await this.measure([asIs, other], isClear);
-    return contrastOf(first!, second!, this.#seed);
+    const [first, second] = await this.measure([asIs, other], ([one, two]) =>
+      isClearOf(contrastOf(one!, two!, EARLY_CONFIDENCE), bar),
+    );
+    return contrastOf(first!, second!);
   }
 
   /** Measures set-ups side by side. @throws OrthoError of the runtime. */
@@ -226,8 +242,7 @@ export class Lab {
         });
       });
       const isOver = now() - started >= this.#budgetMs;
-      if (isOver && session + 1 >= LEAST_SESSIONS) break;
-      if (session + 1 >= CLEAR_SESSIONS && isClear(results())) break;
+      if (session + 1 >= LEAST_SESSIONS && (isOver || isClear(results()))) break;
     }
     return results();
   }
@@ -248,7 +263,13 @@ export class Lab {
       const watching = opened.map(({ host }) => this.#look(host));
       const began = { at: this.machine.now(), busy: this.machine.busyMs(), own: this.machine.ownMs() };
       for (let burst = 0; burst < BURSTS; burst++) {
-        for (const i of order()) await this.#burst(opened[i]!);
+        for (const i of order()) {
+          const one = opened[i]!;
+          const pace = one.setUp.pace ?? STEADY;
+          if (pace.settles) await this.#settle(opened);
+          await this.machine.pause(pace.restMs);
+          await this.#burst(one, pace);
+        }
       }
       this.#conclude(opened, watching, began);
     } finally {
@@ -286,9 +307,33 @@ export class Lab {
     return host.pid === undefined ? undefined : this.machine.process(host.pid);
   }
 
-  async #burst(one: Opened): Promise<void> {
-    const { pauseMs, burstMs, statistic } = one.setUp.pace ?? STEADY;
-    await this.machine.pause(pauseMs);
+  /** Processor time of all these processes; undefined where nobody counts. */
+  #usedMs(opened: readonly Opened[]): number | undefined {
+    let used = 0;
+    for (const { host } of opened) {
+      const counters = this.#look(host);
+      if (counters === undefined) return undefined;
+      used += counters.cpuMs;
+    }
+    return used;
+  }
+
+  /** Waits until nothing spins any more. What a quota has stopped looks as if it rested, but not for a whole period. */
+  async #settle(opened: readonly Opened[]): Promise<void> {
+    const { machine } = this;
+    const stepMs = Math.max(SETTLING_STEP_MS, machine.quota?.periodMs ?? 0);
+    const began = machine.now();
+    let before = { at: began, used: this.#usedMs(opened) };
+    for (let isSettled = false; !isSettled && before.at - began < MOST_SETTLING_MS; ) {
+      if (before.used === undefined) return machine.pause(BLIND_REST_MS);
+      await machine.pause(stepMs);
+      const after = { at: machine.now(), used: this.#usedMs(opened) };
+      isSettled = (after.used ?? 0) - before.used < SETTLED_SHARE * (after.at - before.at);
+      before = after;
+    }
+  }
+
+  async #burst(one: Opened, { burstMs, statistic }: Pace): Promise<void> {
     this.#kernels.push(this.machine.kernelMs());
     const frequency = this.machine.frequencyMhz();
     if (frequency !== undefined) this.#frequencies.push(frequency);

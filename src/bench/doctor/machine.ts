@@ -63,17 +63,21 @@ const allowedCores = (read: ReadText): number => {
   return list === undefined ? availableParallelism() : countList(list);
 };
 
-/** Run queue times of all threads, in ns: `RAN WAITED SLICES`. */
-const waitedMs = (pid: number, read: ReadText): number => {
+/** Run queue times of all threads in ms, from lines of ns: `RAN WAITED SLICES`. */
+const scheduled = (pid: number, read: ReadText): { readonly ranMs: number; readonly waitMs: number } => {
+  let ran = 0;
   let waited = 0;
   try {
     for (const task of readdirSync(`/proc/${pid}/task`)) {
-      waited += Number(read(`/proc/${pid}/task/${task}/schedstat`)?.split(' ')[1] ?? 0);
+      const [ranNs = 0, waitedNs = 0] =
+        read(`/proc/${pid}/task/${task}/schedstat`)?.split(' ').map(Number) ?? [];
+      ran += ranNs;
+      waited += waitedNs;
     }
   } catch {
-    return 0;
+    // The process has ended, or the system has no such folder.
   }
-  return waited / 1e6;
+  return { ranMs: ran / 1e6, waitMs: waited / 1e6 };
 };
 
 /** The name of a process may hold anything: fields are counted from behind its closing parenthesis. */
@@ -126,7 +130,10 @@ export const thisMachine = (read: ReadText = readTextFile): Machine => ({
   process: (pid) => {
     const stat = read(`/proc/${pid}/stat`);
     const counters = stat === undefined ? undefined : parseProcess(stat, read(`/proc/${pid}/status`) ?? '');
-    return counters && { ...counters, waitMs: waitedMs(pid, read) };
+    if (counters === undefined) return undefined;
+    const { ranMs, waitMs } = scheduled(pid, read);
+    // Ticks are too coarse to see whether a thread still spins: they count only where nothing finer does.
+    return { ...counters, cpuMs: ranMs > 0 ? ranMs : counters.cpuMs, waitMs };
   },
   frequencyMhz: () => {
     const khz = Number(read('/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq') ?? Number.NaN);

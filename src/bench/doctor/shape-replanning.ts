@@ -7,7 +7,8 @@ import type { Tensor } from '../../core/tensor.ts';
 import type { HostedSession } from '../../runtime/isolated.ts';
 import { type InputSpec, isDynamic, randomFeeds } from '../../verify/inputs.ts';
 import { requiredInputs } from '../../verify/model-inputs.ts';
-import { median, type PairedTimes, ratioOverSessions } from '../statistics.ts';
+import { estimateOf, intervalOf } from '../sequential.ts';
+import { median, type PairedTimes, ratioOfPairs } from '../statistics.ts';
 import {
   type DoctorContext,
   type Experiment,
@@ -111,12 +112,12 @@ export const shapeReplanning: Experiment = {
     if (sizes === undefined) return undecided('it takes none of the neighbouring sizes that were tried');
     const measured: PairedTimes[] = [];
     for (let i = 0; i < SESSIONS; i++) measured.push(await session(context, sizes));
-    const { ratio, ci95 } = ratioOverSessions(measured);
+    const estimate = estimateOf(measured.map((pairs) => Math.log(ratioOfPairs(pairs))));
     const all = (side: keyof PairedTimes): number =>
       median(measured.flatMap((pairs) => Array.from(pairs[side])));
     const contrast = {
-      factor: ratio,
-      ci95,
+      factor: Math.exp(estimate.mean),
+      ci95: intervalOf(estimate, 0.95),
       asIsMs: all('candidate'),
       otherMs: all('baseline'),
       sessions: SESSIONS,
