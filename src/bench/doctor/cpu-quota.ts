@@ -17,7 +17,6 @@ export const cpuQuota: Experiment = {
   name: 'cpu-quota',
   summary: 'less processor time allowed than there are processors',
   scope: 'all',
-  isRoutine: false,
   applies: ({ machine: { quota, cores } }) => {
     if (quota === null) return ruledOut('no quota limits the processor time of this process');
     return quota.cpus < cores || ruledOut(`the quota is ${quota.cpus} processors, of ${cores}`);

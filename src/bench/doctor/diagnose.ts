@@ -65,13 +65,13 @@ export interface DiagnoseOptions {
   save(model: Model): Promise<string>;
 }
 
-/** Slowdown of a stage that shared caches and memory may be blamed for, where nothing else was found. */
+/** Slowdown of a stage that shared caches and memory may be blamed for, where everything else is ruled out. */
 const WORTH_A_WORD = 1.25;
 
 const NO_TIME = 'no time was left for it: a longer --duration decides it';
 
-/** Measurements that a diagnosis most often needs: as given, the fastest, and one or two a model. */
-const measurementsFor = (models: number): number => 2 + 2 * models + (models > 1 ? 1 : 0);
+/** Measurements that a diagnosis most often needs: as given, a cause, the fastest, and how models share a process. */
+const measurementsFor = (models: number): number => (models > 1 ? 4 : 3);
 
 const withModel: DoctorContext['withModel'] = async ({ path }, use) => {
   if (path.endsWith('.ort')) return use(undefined);
@@ -124,7 +124,7 @@ class Examination {
 
   async decide(cause: CauseName): Promise<void> {
     const { io } = this.#options;
-    const { scope, isRoutine, applies, run } = experiments[cause];
+    const { scope, applies, run } = experiments[cause];
     const groups = scope === 'all' ? [this.#current] : this.#current.map((patient) => [patient]);
     for (const group of groups) {
       const model = scope === 'all' ? null : group[0]!.name;
@@ -132,9 +132,9 @@ class Examination {
       const context = this.#context(group);
       let outcome: Outcome;
       try {
-        const known = await applies(context);
-        const hasTime = !isRoutine || !this.isOver;
-        outcome = known !== true ? known : hasTime ? await run(context) : undecided(NO_TIME);
+        const answer = await applies(context);
+        if (answer === 'routine' && this.isOver) outcome = undecided(NO_TIME);
+        else outcome = answer === true || answer === 'routine' ? await run(context) : answer;
       } catch (error) {
         outcome = refusal(error);
       }
@@ -164,28 +164,44 @@ class Examination {
   }
 }
 
-/** The causes that a stage suffers from. */
-const causeOf = (name: string, slowdown: number, causes: readonly Decision<FoundCause>[]): string | null => {
+/** The causes that a stage suffers from. @param isDecided whether it is known if sessions that spin are one. */
+const causeOf = (
+  name: string,
+  slowdown: number,
+  causes: readonly Decision<FoundCause>[],
+  isDecided: boolean,
+): string | null => {
   const own = causes.filter(
     ({ model, outcome }) => model === name || (model === null && (outcome.factor === null || slowdown > BAR)),
   );
   if (own.length > 0) return own.map(({ cause }) => cause).join(', ');
-  return slowdown > WORTH_A_WORD ? 'shared caches and memory' : null;
+  if (slowdown <= WORTH_A_WORD) return null;
+  return isDecided ? 'shared caches and memory' : 'undecided';
 };
 
 const stagesOf = (
   given: readonly Patient[],
   measured: readonly MeasuredSetUp[],
-  causes: readonly Decision<FoundCause>[],
+  { causes, others }: Pick<Diagnosis, 'causes' | 'others'>,
   fastest: Fastest | null,
 ): PipelineStage[] => {
   const together = measured.at(-1)!;
+  const isDecided = others.every(
+    ({ cause, outcome }) => cause !== 'spinning-contention' || outcome.verdict === 'ruled-out',
+  );
   return given.map(({ name }, i) => {
     const aloneP50 = measured[i]!.members[0]!;
     const togetherP50 = together.members[i]!;
     const slowdown = togetherP50 / aloneP50;
     const fastestP50 = fastest?.measured.members[i] ?? null;
-    return { name, aloneP50, togetherP50, slowdown, fastestP50, cause: causeOf(name, slowdown, causes) };
+    return {
+      name,
+      aloneP50,
+      togetherP50,
+      slowdown,
+      fastestP50,
+      cause: causeOf(name, slowdown, causes, isDecided),
+    };
   });
 };
 
@@ -215,7 +231,7 @@ export const diagnose = async (options: DiagnoseOptions): Promise<Diagnosis> => 
     causes: causes.toSorted((a, b) => severity(b) - severity(a)),
     others,
     aloneP50: given.map((_, i) => measured[i]!.members[0]!),
-    pipeline: given.length > 1 ? stagesOf(given, measured, causes, fastest) : null,
+    pipeline: given.length > 1 ? stagesOf(given, measured, examination, fastest) : null,
     fastest,
     isComplete,
   };

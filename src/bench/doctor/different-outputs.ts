@@ -5,7 +5,6 @@ export const differentOutputs: Experiment = {
   name: 'different-outputs',
   summary: 'outputs that are not those of the reference',
   scope: 'model',
-  isRoutine: false,
   applies: ({ patients: [patient] }) =>
     patient?.reference === undefined ? undecided('no reference to compare its outputs with') : true,
   run: async ({ patients: [patient] }) => {

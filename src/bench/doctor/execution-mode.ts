@@ -8,7 +8,6 @@ export const executionMode: Experiment = {
   name: 'execution-mode',
   summary: 'branches in parallel instead of one after the other',
   scope: 'all',
-  isRoutine: false,
   applies: ({ patients }) =>
     patients.some(({ options }) => options.parallel === true) || ruledOut('execution mode sequential'),
   run: (context) =>

@@ -6,7 +6,7 @@
  */
 import type { Model } from '../../ir/model.ts';
 import type { SessionOptions } from '../../runtime/session.ts';
-import type { Contrast, Lab, Member, SetUp } from './lab.ts';
+import { type Contrast, DISTURBED, type Lab, type Member, type SetUp } from './lab.ts';
 import type { Machine } from './machine.ts';
 
 /** How the keys of a checkpoint fitted its architecture, when it was loaded the way the user does. */
@@ -65,16 +65,19 @@ export interface FoundCause {
 /** `ruled-out`: it is not this. `undecided`: nobody knows, and why. */
 export type Outcome = FoundCause | { readonly verdict: 'ruled-out' | 'undecided'; readonly why: string };
 
+export type Applicability = true | 'routine' | Outcome;
+
 export interface Experiment {
   readonly name: string;
   /** What the cause is, in a line. */
   readonly summary: string;
   /** `model`: once a model. `all`: once, for all of them in one process. */
   readonly scope: 'model' | 'all';
-  /** True when it measures although nothing points at its cause: it is left out when the time is over. */
-  readonly isRoutine: boolean;
-  /** True, or what is known without measuring. */
-  applies(context: DoctorContext): true | Outcome | Promise<true | Outcome>;
+  /**
+   * True where something points at its cause, `routine` where nothing does, yet only measuring can rule it out (that is left
+   * undone when the time is over), or what is known without measuring.
+   */
+  applies(context: DoctorContext): Applicability | Promise<Applicability>;
   run(context: DoctorContext): Promise<Outcome>;
 }
 
@@ -92,9 +95,6 @@ export const timesWithin = ({ factor, ci95: [low, high] }: Pick<Contrast, 'facto
 
 export const milliseconds = (ms: number): string =>
   `${ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
-
-/** Others that take this share of the processors may hide a cause: what shows none then has ruled out none. */
-const DISTURBED = 0.25;
 
 const disturbance = ({ othersShare }: Contrast): string =>
   `other processes took ${(100 * othersShare).toFixed(0)} % of the processors meanwhile`;
@@ -125,7 +125,9 @@ export const outcomeOf = (
       treatments: words.treatments,
     };
   }
-  if (ci95[1] >= bar) return undecided(`${measured}, too wide to tell from ${times(bar)}`);
+  if (ci95[1] >= bar)
+    return undecided(`${measured}, too wide to tell from ${times(bar)}: a longer --duration may`);
+  // Others may have hidden a cause: what shows none then has ruled out none.
   return contrast.othersShare < DISTURBED
     ? ruledOut(measured)
     : undecided(`${measured}, but ${disturbance(contrast)}`);

@@ -12,7 +12,6 @@ export const firstRun: Experiment = {
   name: 'first-run',
   summary: 'a first run that is much slower than the others',
   scope: 'model',
-  isRoutine: false,
   applies: ({ patients: [patient], lab }) =>
     lab.starts.some(({ member }) => member.path === patient!.path) || undecided('it was never started'),
   run: async ({ patients: [patient], lab }) => {

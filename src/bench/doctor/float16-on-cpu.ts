@@ -10,7 +10,6 @@ export const float16OnCpu: Experiment = {
   name: 'float16-on-cpu',
   summary: 'float16 arithmetic without kernels for it',
   scope: 'model',
-  isRoutine: false,
   applies: ({ patients: [patient], withModel }) =>
     withModel(patient!, (model) => {
       if (model === undefined) return undecided("the types of the runtime's own format cannot be read");

@@ -5,13 +5,12 @@
 import { median, medianInterval } from '../statistics.ts';
 import { BAR, type Experiment, ruledOut, times, undecided } from './experiment.ts';
 
-const LEAST_KERNELS = 15;
+const LEAST_KERNELS = 12;
 
 export const frequencyDrift: Experiment = {
   name: 'frequency-drift',
   summary: 'a processor that became slower meanwhile',
   scope: 'all',
-  isRoutine: false,
   applies: ({ lab }) => lab.kernels.length >= LEAST_KERNELS || undecided('too little was measured to tell'),
   run: async ({ lab }) => {
     const third = Math.floor(lab.kernels.length / 3);

@@ -14,6 +14,7 @@ import type { SessionOptions } from '../../runtime/session.ts';
 import { type TimingHost, warmUp } from '../measure.ts';
 import { estimateOf, intervalOf } from '../sequential.ts';
 import { type Interval, mean, median, ratioOfPairs } from '../statistics.ts';
+import { type Account, shareOfOthers, takeAccount, type Watch, watchBetween } from './account.ts';
 import type { Machine } from './machine.ts';
 
 /** A model as it is run. */
@@ -24,7 +25,7 @@ export interface Member {
   readonly options: SessionOptions;
 }
 
-/** How the bursts of a set-up are made; by default {@link STEADY}. */
+/** How the bursts of a set-up are made; by default as {@link steadyOf} says. */
 export interface Pace {
   /** Whether a burst waits until the processes use no processor any more. */
   readonly settles: boolean;
@@ -68,16 +69,6 @@ export interface DoctorHost extends TimingHost {
   readonly pid?: number | undefined;
 }
 
-/** What was seen while one process was measured. */
-export interface Watch {
-  readonly wallMs: number;
-  /** Share of all processors that processes other than the doctor's own took, 0 to 1; undefined where nobody counts. */
-  readonly othersShare: number | undefined;
-  /** (ran + waited for a processor) / ran, over the threads that run the model. */
-  readonly waiting: number | undefined;
-  readonly swappedMb: number;
-}
-
 /** How a process began. */
 export interface Start {
   readonly member: Member;
@@ -94,7 +85,14 @@ export interface Burst {
   readonly relative: number;
 }
 
-const STEADY: Pace = { settles: true, restMs: 0, burstMs: 50, statistic: 'median' };
+/** Time of a burst for each of its models. */
+const BURST_MS = 50;
+const steadyOf = ({ members }: SetUp): Pace => ({
+  settles: true,
+  restMs: 0,
+  burstMs: BURST_MS * members.length,
+  statistic: 'median',
+});
 const BURSTS = 4;
 
 /** A process that uses less than this share of a processor for so long has come to rest. */
@@ -104,11 +102,16 @@ const SETTLING_STEP_MS = 10;
 const MOST_SETTLING_MS = 500;
 /** Where the system does not tell what a process uses. */
 const BLIND_REST_MS = 100;
+/** Bursts of a session that are made anew because others took more than this share of the processors meanwhile. */
+const MOST_REPEATS = 4;
+export const DISTURBED = 0.25;
 const WARM_UP_MS = 300;
 /** The most rounds of a burst: enough for the shortest of models. */
 const MOST_ROUNDS = 400;
 /** Runs this long need no warming up before, and no run for waking up in each burst. */
 const LONG_RUN_MS = 100;
+/** How many times the budget a measurement may take that is about to name a cause. */
+const MOST_EXTENSION = 2;
 /** With fewer, hardly anything is known of how they differ. */
 const LEAST_SESSIONS = 3;
 const MOST_SESSIONS = 12;
@@ -117,8 +120,14 @@ const MOST_SESSIONS = 12;
 const CONFIDENCE = 0.95;
 export const EARLY_CONFIDENCE = 0.99;
 
-/** Whether the answer is there: asked after each session once there are enough. */
-export type IsClear = (measured: readonly MeasuredSetUp[]) => boolean;
+interface MeasureOptions {
+  /** Whether the answer is there: asked after each session once there are enough; by default it is. */
+  readonly isClear?: (measured: readonly MeasuredSetUp[]) => boolean;
+  /** Whether it looks like a cause but is not sure yet: that is worth more time. */
+  readonly isLeaning?: (measured: readonly MeasuredSetUp[]) => boolean;
+  /** Sessions that are measured in any case. */
+  readonly least?: number;
+}
 
 interface Opened {
   readonly setUp: SetUp;
@@ -148,18 +157,6 @@ export const contrastOf = (asIs: MeasuredSetUp, other: MeasuredSetUp, confidence
     sessions: asIs.rounds.length,
     othersShare: asIs.othersShare,
   };
-};
-
-/** The share of all processors that others took over these watches; undefined where nobody counts. */
-export const shareOfOthers = (watches: readonly Watch[]): number | undefined => {
-  let wall = 0;
-  let taken = 0;
-  for (const { wallMs, othersShare } of watches) {
-    if (othersShare === undefined) continue;
-    wall += wallMs;
-    taken += wallMs * othersShare;
-  }
-  return wall > 0 ? taken / wall : undefined;
 };
 
 /** Whether the whole interval lies on one side of `bar`. */
@@ -211,14 +208,21 @@ export class Lab {
 
   /** Measures two set-ups until the factor is surely above or surely below `bar`, or the time is over. */
   async contrast(asIs: SetUp, other: SetUp, bar: number): Promise<Contrast> {
-    const [first, second] = await this.measure([asIs, other], ([one, two]) =>
-      isClearOf(contrastOf(one!, two!, EARLY_CONFIDENCE), bar),
-    );
+    const [first, second] = await this.measure([asIs, other], {
+      isClear: ([one, two]) => isClearOf(contrastOf(one!, two!, EARLY_CONFIDENCE), bar),
+      isLeaning: ([one, two]) => {
+        const { factor, ci95 } = contrastOf(one!, two!);
+        return factor > bar && ci95[0] <= bar;
+      },
+    });
     return contrastOf(first!, second!);
   }
 
   /** Measures set-ups side by side. @throws OrthoError of the runtime. */
-  async measure(setUps: readonly SetUp[], isClear: IsClear = () => true): Promise<MeasuredSetUp[]> {
+  async measure(
+    setUps: readonly SetUp[],
+    { isClear = () => true, isLeaning = () => false, least = LEAST_SESSIONS }: MeasureOptions = {},
+  ): Promise<MeasuredSetUp[]> {
     const { now } = this.machine;
     const started = now();
     const seed = this.#seed + 1000 * this.#measurements++;
@@ -241,8 +245,10 @@ export class Lab {
           members[i]![j]!.push(...times);
         });
       });
-      const isOver = now() - started >= this.#budgetMs;
-      if (session + 1 >= LEAST_SESSIONS && (isOver || isClear(results()))) break;
+      if (session + 1 < least) continue;
+      const measured = results();
+      const budgetMs = this.#budgetMs * (isLeaning(measured) ? MOST_EXTENSION : 1);
+      if (now() - started >= budgetMs || isClear(measured)) break;
     }
     return results();
   }
@@ -260,18 +266,15 @@ export class Lab {
     };
     try {
       for (const i of order()) opened[i] = await this.#open(setUps[i]!);
-      const watching = opened.map(({ host }) => this.#look(host));
-      const began = { at: this.machine.now(), busy: this.machine.busyMs(), own: this.machine.ownMs() };
+      const began = this.#account(opened);
+      let repeats = 0;
       for (let burst = 0; burst < BURSTS; burst++) {
         for (const i of order()) {
-          const one = opened[i]!;
-          const pace = one.setUp.pace ?? STEADY;
-          if (pace.settles) await this.#settle(opened);
-          await this.machine.pause(pace.restMs);
-          await this.#burst(one, pace);
+          while (!(await this.#burst(opened, opened[i]!, repeats < MOST_REPEATS))) repeats++;
         }
       }
-      this.#conclude(opened, watching, began);
+      this.#watches.push(watchBetween(this.machine, began, this.#account(opened)));
+      for (const one of opened) this.#conclude(one);
     } finally {
       for (const one of opened) await one?.host.close();
     }
@@ -303,41 +306,43 @@ export class Lab {
     return { setUp, host, sessions, loads, firsts, isLong, rounds: [], members, faults: [] };
   }
 
-  #look(host: DoctorHost): ReturnType<Machine['process']> {
-    return host.pid === undefined ? undefined : this.machine.process(host.pid);
+  #majorFaults({ host: { pid } }: Opened): number {
+    return (pid === undefined ? undefined : this.machine.process(pid)?.majorFaults) ?? 0;
   }
 
-  /** Processor time of all these processes; undefined where nobody counts. */
-  #usedMs(opened: readonly Opened[]): number | undefined {
-    let used = 0;
-    for (const { host } of opened) {
-      const counters = this.#look(host);
-      if (counters === undefined) return undefined;
-      used += counters.cpuMs;
-    }
-    return used;
+  #account(opened: readonly Opened[]): Account {
+    return takeAccount(
+      this.machine,
+      opened.map(({ host }) => host.pid),
+    );
   }
 
   /** Waits until nothing spins any more. What a quota has stopped looks as if it rested, but not for a whole period. */
   async #settle(opened: readonly Opened[]): Promise<void> {
     const { machine } = this;
     const stepMs = Math.max(SETTLING_STEP_MS, machine.quota?.periodMs ?? 0);
-    const began = machine.now();
-    let before = { at: began, used: this.#usedMs(opened) };
-    for (let isSettled = false; !isSettled && before.at - began < MOST_SETTLING_MS; ) {
-      if (before.used === undefined) return machine.pause(BLIND_REST_MS);
+    let before = this.#account(opened);
+    const end = before.at + MOST_SETTLING_MS;
+    for (let isSettled = false; !isSettled && before.at < end; ) {
+      if (before.models === undefined) return machine.pause(BLIND_REST_MS);
       await machine.pause(stepMs);
-      const after = { at: machine.now(), used: this.#usedMs(opened) };
-      isSettled = (after.used ?? 0) - before.used < SETTLED_SHARE * (after.at - before.at);
+      const after = this.#account(opened);
+      const ranMs = (after.models?.ranMs ?? 0) - before.models.ranMs;
+      isSettled = ranMs < SETTLED_SHARE * (after.at - before.at);
       before = after;
     }
   }
 
-  async #burst(one: Opened, { burstMs, statistic }: Pace): Promise<void> {
+  /** Gives false where others disturbed the burst and it may be repeated: then it does not count. */
+  async #burst(opened: readonly Opened[], one: Opened, mayRepeat: boolean): Promise<boolean> {
+    const { settles, restMs, burstMs, statistic } = one.setUp.pace ?? steadyOf(one.setUp);
+    if (settles) await this.#settle(opened);
+    await this.machine.pause(restMs);
     this.#kernels.push(this.machine.kernelMs());
     const frequency = this.machine.frequencyMhz();
     if (frequency !== undefined) this.#frequencies.push(frequency);
-    const faultsBefore = this.#look(one.host)?.majorFaults ?? 0;
+    const faultsBefore = this.#majorFaults(one);
+    const before = this.#account(opened);
     // The first round after a rest wakes the threads up: it does not count, unless it is long or means are asked for.
     const skip = one.isLong || statistic === 'mean' ? 0 : 1;
     const series = await one.host.time(one.sessions, {
@@ -347,7 +352,9 @@ export class Lab {
       order: 'fixed',
       seed: 0,
     });
-    one.faults.push((this.#look(one.host)?.majorFaults ?? 0) - faultsBefore);
+    const { othersShare = 0 } = watchBetween(this.machine, before, this.#account(opened));
+    if (mayRepeat && othersShare > DISTURBED) return false;
+    one.faults.push(this.#majorFaults(one) - faultsBefore);
     const counted = series.map((times) => times.subarray(skip));
     const count = counted[0]?.length ?? 0;
     const rounds = Float64Array.from({ length: count }, (_, i) =>
@@ -359,44 +366,21 @@ export class Lab {
       one.members[i]!.push(central(times));
     });
     one.isLong = central(rounds) > LONG_RUN_MS;
+    return true;
   }
 
-  #conclude(
-    opened: readonly Opened[],
-    watching: readonly ReturnType<Machine['process']>[],
-    began: { readonly at: number; readonly busy: number | undefined; readonly own: number },
-  ): void {
-    const wallMs = this.machine.now() - began.at;
-    const after = opened.map(({ host }) => this.#look(host));
-    const sumOf = (key: 'cpuMs' | 'waitMs'): number =>
-      after.reduce((sum, counters, i) => sum + (counters?.[key] ?? 0) - (watching[i]?.[key] ?? 0), 0);
-    const ran = sumOf('cpuMs');
-    const busy = this.machine.busyMs();
-    const isCounted = after.every((counters) => counters !== undefined);
-    const others =
-      busy === undefined || began.busy === undefined || !isCounted
-        ? undefined
-        : busy - began.busy - (this.machine.ownMs() - began.own) - ran;
-    this.#watches.push({
-      wallMs,
-      othersShare:
-        others === undefined ? undefined : Math.max(0, others) / (wallMs * this.machine.processors),
-      waiting: isCounted && ran > 0 ? (ran + sumOf('waitMs')) / ran : undefined,
-      swappedMb: Math.max(0, ...after.map((counters) => counters?.swappedMb ?? 0)),
+  #conclude({ setUp, loads, firsts, members, rounds, faults }: Opened): void {
+    setUp.members.forEach((member, i) => {
+      this.#starts.push({
+        member,
+        loadMs: loads[i]!,
+        firstMs: firsts[i]!,
+        steadyMs: median(members[i]!),
+      });
     });
-    for (const { setUp, loads, firsts, members, rounds, faults } of opened) {
-      setUp.members.forEach((member, i) => {
-        this.#starts.push({
-          member,
-          loadMs: loads[i]!,
-          firstMs: firsts[i]!,
-          steadyMs: median(members[i]!),
-        });
-      });
-      const middle = median(rounds);
-      rounds.forEach((time, i) => {
-        this.#bursts.push({ majorFaults: faults[i]!, relative: time / middle });
-      });
-    }
+    const middle = median(rounds);
+    rounds.forEach((time, i) => {
+      this.#bursts.push({ majorFaults: faults[i]!, relative: time / middle });
+    });
   }
 }

@@ -8,7 +8,6 @@ export const memoryArena: Experiment = {
   name: 'memory-arena',
   summary: 'memory given back after each run',
   scope: 'all',
-  isRoutine: false,
   applies: ({ patients }) =>
     patients.some(({ options }) => options.arena === false) || ruledOut('the memory arena is on'),
   run: (context) =>

@@ -12,7 +12,6 @@ export const memorySwapping: Experiment = {
   name: 'memory-swapping',
   summary: 'pages of the process that come from a disk',
   scope: 'all',
-  isRoutine: false,
   applies: ({ lab }) => {
     if (lab.watches.every(({ othersShare }) => othersShare === undefined))
       return undecided('this system does not tell how often pages are read from a disk');

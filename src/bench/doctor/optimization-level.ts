@@ -9,7 +9,6 @@ export const optimizationLevel: Experiment = {
   name: 'optimization-level',
   summary: 'a lower optimisation level than the default',
   scope: 'all',
-  isRoutine: false,
   applies: (context) => levelsOf(context).length > 0 || ruledOut('level all'),
   run: (context) =>
     contrastOptions(

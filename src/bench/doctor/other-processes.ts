@@ -4,8 +4,8 @@
  * The factor is (ran + waited) / ran.
  */
 import { median } from '../statistics.ts';
+import { shareOfOthers } from './account.ts';
 import { BAR, type Experiment, ruledOut, times, undecided } from './experiment.ts';
-import { shareOfOthers } from './lab.ts';
 
 /** Others below this share of the machine are not to blame for threads that wait. */
 const WORTH_A_WORD = 0.1;
@@ -14,7 +14,6 @@ export const otherProcesses: Experiment = {
   name: 'other-processes',
   summary: 'processors taken by other processes',
   scope: 'all',
-  isRoutine: false,
   applies: ({ lab }) =>
     lab.watches.some(({ othersShare, waiting }) => othersShare !== undefined && waiting !== undefined) ||
     undecided('this system does not tell what other processes take'),

@@ -7,7 +7,6 @@ export const prepacking: Experiment = {
   name: 'prepacking',
   summary: 'weights that are not rearranged when the model is loaded',
   scope: 'all',
-  isRoutine: false,
   applies: ({ patients }) =>
     patients.some(({ options }) => options.prepacking === false) || ruledOut('weights are prepacked'),
   run: (context) =>

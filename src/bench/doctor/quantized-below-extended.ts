@@ -10,7 +10,6 @@ export const quantizedBelowExtended: Experiment = {
   name: 'quantized-below-extended',
   summary: 'a quantised model at a level that does not fuse it',
   scope: 'model',
-  isRoutine: false,
   applies: async ({ patients: [patient], withModel }) => {
     const { level = 'all' } = patient!.options;
     const pairs = await withModel(patient!, (model) =>

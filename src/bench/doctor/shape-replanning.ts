@@ -104,9 +104,8 @@ export const shapeReplanning: Experiment = {
   name: 'shape-replanning',
   summary: 'memory that is planned anew for every new shape',
   scope: 'model',
-  isRoutine: true,
   applies: async (context) =>
-    (await specsOf(context)).some(isDynamic) || ruledOut('its inputs have fixed shapes'),
+    (await specsOf(context)).some(isDynamic) ? 'routine' : ruledOut('its inputs have fixed shapes'),
   run: async (context) => {
     const sizes = await acceptedSizes(context, await specsOf(context));
     if (sizes === undefined) return undecided('it takes none of the neighbouring sizes that were tried');

@@ -8,7 +8,6 @@ export const spinningContention: Experiment = {
   name: 'spinning-contention',
   summary: 'idle threads of one session that spin while another runs',
   scope: 'all',
-  isRoutine: false,
   applies: ({ patients }) => {
     if (patients.length < 2) return ruledOut('one session only');
     const isSpinning = patients.some(({ options: { spinning = 'default' } }) => spinning === 'default');

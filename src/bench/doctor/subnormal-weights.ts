@@ -41,7 +41,6 @@ export const subnormalWeights: Experiment = {
   name: 'subnormal-weights',
   summary: 'weights below the smallest normal float',
   scope: 'model',
-  isRoutine: false,
   applies: ({ patients: [patient], withModel }) =>
     withModel(patient!, (model) => {
       if (model === undefined) return undecided("the weights of the runtime's own format cannot be read");

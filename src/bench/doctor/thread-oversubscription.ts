@@ -12,7 +12,6 @@ export const threadOversubscription: Experiment = {
   name: 'thread-oversubscription',
   summary: 'more threads than processors',
   scope: 'all',
-  isRoutine: false,
   applies: (context) => {
     const threads = threadsOf(context);
     const { cores } = context.machine;

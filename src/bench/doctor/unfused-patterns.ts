@@ -12,7 +12,6 @@ export const unfusedPatterns: Experiment = {
   name: 'unfused-patterns',
   summary: 'operators that should be one',
   scope: 'model',
-  isRoutine: false,
   applies: ({ patients: [patient], withModel }) =>
     withModel(patient!, (model) => {
       if (model === undefined) return undecided("the runtime's own format cannot be read");

@@ -8,7 +8,6 @@ export const weightsNotLoaded: Experiment = {
   name: 'weights-not-loaded',
   summary: 'keys of the checkpoint that the network does not have',
   scope: 'model',
-  isRoutine: false,
   applies: ({ patients: [patient] }) =>
     patient?.keys === undefined ? undecided('no checkpoint was given for this model') : true,
   run: async ({ patients: [patient] }) => {

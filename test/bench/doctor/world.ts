@@ -10,6 +10,7 @@ import type { Patient } from '../../../src/bench/doctor/experiment.ts';
 import { holdsFloat16 } from '../../../src/bench/doctor/float32-copy.ts';
 import type { DoctorHost } from '../../../src/bench/doctor/lab.ts';
 import type { Machine, ProcessCounters } from '../../../src/bench/doctor/machine.ts';
+import { OrthoError } from '../../../src/core/errors.ts';
 import { countFloats } from '../../../src/core/float-census.ts';
 import { type JobIo, silentIo } from '../../../src/core/job-io.ts';
 import { createRng } from '../../../src/core/rng.ts';
@@ -45,6 +46,8 @@ export interface WorldOptions {
   readonly quota?: number;
   /** Subnormal numbers that arise in each run, whatever the weights. */
   readonly subnormalActivations?: boolean;
+  /** Whether nothing can be seen of what the nodes compute. */
+  readonly isBlind?: boolean;
   /** Processors that others take. */
   readonly others?: number;
   /** Every so many bursts read pages from a disk, and take twice the time. */
@@ -231,7 +234,7 @@ export class World {
     const process: Process = { sessions: [], cpuMs: 0, faults: 0, bursts: 0 };
     const pid = this.processes.push(process) - 1;
     const indices = new Map<HostedSession, number>();
-    const { faultEvery } = this.options;
+    const { faultEvery, isBlind = false, subnormalActivations = false } = this.options;
     return {
       pid,
       open: async (path, options) => {
@@ -241,7 +244,10 @@ export class World {
           inputs: [],
           outputs: [],
           loadMs: 20,
-          run: async () => new Map([['y', float32Tensor([1], [1])]]),
+          run: async () => {
+            if (isBlind) throw new OrthoError('runtime/memory', 'out of memory');
+            return new Map([['y', float32Tensor([1], [subnormalActivations ? 1e-40 : 1])]]);
+          },
           prepare: async (feeds) => {
             const entry = process.sessions[indices.get(session)!]!;
             const key = [...feeds.values()].map(({ dims }) => dims.join('x')).join();
