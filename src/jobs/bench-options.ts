@@ -6,7 +6,7 @@ import type { PlotOption } from './bench-plots.ts';
 
 export interface BenchModel {
   readonly file: string;
-  /** Default: the file name. */
+  /** Default: the file name, or what tells it from others of that name. */
   readonly name?: string;
   /** Dimensions of its inputs, by name; they win over those given for all models. */
   readonly shapes?: ReadonlyMap<string, readonly number[]>;

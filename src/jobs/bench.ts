@@ -4,7 +4,6 @@
  * The duration is a budget for everything; phases get shares of what is left, and a slow model still runs a few times.
  */
 import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
 import { isBusy, readEnvironment } from '../bench/environment.ts';
 import { checkGivenNames } from '../bench/feeds.ts';
 import { OrthoError } from '../core/errors.ts';
@@ -15,13 +14,14 @@ import { BenchBudget } from './bench-budget.ts';
 import { BenchLab } from './bench-lab.ts';
 import { benchBatches, benchThroughput } from './bench-load.ts';
 import { modelData } from './bench-model-data.ts';
-import { type BenchModel, type BenchOptions, defaultDuration } from './bench-options.ts';
+import { type BenchOptions, defaultDuration } from './bench-options.ts';
 import { benchAlone, benchPipeline } from './bench-phases.ts';
 import { planPlots, plotData, writePlots } from './bench-plots.ts';
 import { benchProfiles } from './bench-profile.ts';
 import { chooseBaseline, saveBaseline, storedBaseline } from './bench-stored.ts';
 import { checkOutput } from './output.ts';
 import { subjectOf } from './subject.ts';
+import { subjectNames } from './subject-names.ts';
 
 const ALONE_WEIGHT = 1;
 const TOGETHER_WEIGHT = 0.5;
@@ -29,15 +29,6 @@ const TOGETHER_WEIGHT = 0.5;
 const COMPARE_WEIGHT = 6;
 const PROFILE_WEIGHT = 1;
 const LOAD_WEIGHT = 1;
-
-const uniqueNames = (models: readonly BenchModel[]): string[] => {
-  const seen = new Map<string, number>();
-  return models.map(({ file, name = basename(file) }) => {
-    const count = (seen.get(name) ?? 0) + 1;
-    seen.set(name, count);
-    return count === 1 ? name : `${name}#${count}`;
-  });
-};
 
 /** @throws usage/conflict for options that need another one. */
 const checkOptions = (options: BenchOptions): void => {
@@ -63,7 +54,7 @@ export const benchModels = async (options: BenchOptions): Promise<Report<'bench'
   checkOptions(options);
   const { live: baseline, stored } = chooseBaseline(options);
   const all = baseline === undefined ? models : [baseline, ...models];
-  const names = uniqueNames(all);
+  const names = subjectNames(all);
   const lab = new BenchLab(options);
   const comparisonsPlanned = options.baseline === undefined ? 0 : models.length;
   const { workers = 0, batches = [] } = options;

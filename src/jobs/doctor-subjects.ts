@@ -3,7 +3,7 @@
  * subnormal weights kept; of a job file the models of its pipeline are taken where they are built, or built.
  */
 import { existsSync } from 'node:fs';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
 import type { KeyFacts } from '../bench/doctor/experiment.ts';
 import { OrthoError } from '../core/errors.ts';
 import type { JobIo } from '../core/job-io.ts';
@@ -13,6 +13,7 @@ import { sniff } from '../formats/sniff.ts';
 import { type ConvertOptions, convertCheckpoint } from './convert.ts';
 import { readRunConfig } from './run-config.ts';
 import { isFolder } from './subject.ts';
+import { subjectNames } from './subject-names.ts';
 
 /** A model to examine. */
 export interface DoctorSubject {
@@ -141,17 +142,6 @@ const resolveConfig = async (path: string, options: SubjectOptions): Promise<Doc
   return subjects;
 };
 
-/** Names of files, told apart where two are the same. */
-const namesOf = (files: readonly string[]): string[] => {
-  const seen = new Map<string, number>();
-  return files.map((file) => {
-    const name = basename(file);
-    const count = (seen.get(name) ?? 0) + 1;
-    seen.set(name, count);
-    return count === 1 ? name : `${name}#${count}`;
-  });
-};
-
 /**
  * The models behind what the user named.
  * @throws usage/conflict for a job file among others; file/*, config/invalid, and what converting throws
@@ -175,7 +165,7 @@ export const resolveSubjects = async (options: SubjectOptions): Promise<DoctorSu
     }
     return resolveConfig(config, options);
   }
-  const names = namesOf(subjects);
+  const names = subjectNames(subjects.map((file) => ({ file })));
   const resolved: DoctorSubject[] = [];
   for (const [i, file] of subjects.entries()) {
     const name = names[i]!;

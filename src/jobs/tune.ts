@@ -3,7 +3,7 @@
  * only written when they are proven faster than the runtime's defaults and give the same outputs; else the defaults are.
  */
 import { availableParallelism } from 'node:os';
-import { basename, dirname, relative, resolve, sep } from 'node:path';
+import { dirname, relative, resolve, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isBusy, readEnvironment } from '../bench/environment.ts';
 import { checkGivenNames, chooseFeeds, type GivenInputs } from '../bench/feeds.ts';
@@ -23,6 +23,7 @@ import type { ProcessLimits, SessionOptions } from '../runtime/session.ts';
 import type { Tolerances } from '../verify/tolerance.ts';
 import { checkOutput, writeAtomically } from './output.ts';
 import { subjectOf } from './subject.ts';
+import { subjectNames } from './subject-names.ts';
 import type { TunedOptions } from './tuned-options.ts';
 
 export interface TuneJobOptions {
@@ -43,15 +44,6 @@ export interface TuneJobOptions {
   readonly seed?: number;
   readonly io?: JobIo;
 }
-
-const uniqueNames = (files: readonly string[]): string[] => {
-  const seen = new Map<string, number>();
-  return files.map((file) => {
-    const count = (seen.get(basename(file)) ?? 0) + 1;
-    seen.set(basename(file), count);
-    return count === 1 ? basename(file) : `${basename(file)}#${count}`;
-  });
-};
 
 const p50Of = ({ candidate, proof }: Trial): number | null =>
   proof?.tunedMs ?? (candidate.length === 0 ? null : median(candidate));
@@ -132,7 +124,7 @@ const chooseTargets = async (
   host: SessionHost,
   findings: Finding[],
 ): Promise<Target[]> => {
-  const names = uniqueNames(models);
+  const names = subjectNames(models.map((file) => ({ file })));
   const targets: Target[] = [];
   for (const [i, path] of models.entries()) {
     const name = names[i]!;
