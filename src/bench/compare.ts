@@ -2,6 +2,7 @@
  * Is the candidate faster than the baseline? Fresh sessions of interleaved pairs until the answer is clear or the time
  * is spent; see pair-sessions.ts for how they are measured and sequential.ts for when it stops.
  */
+import { isInterrupted } from './blocks.ts';
 import type { StartHost, Target } from './measure.ts';
 import { measurePairs, type PairOptions, type SessionPair } from './pair-sessions.ts';
 import {
@@ -24,6 +25,13 @@ export interface Comparison extends Answer {
   readonly sessionRatios: readonly number[];
 }
 
+/** What was measured until the user interrupted: at a moment that no rule chose, so it decides nothing. */
+const undecided = ({ regression, ...answer }: Answer): Answer => ({
+  ...answer,
+  verdict: 'inconclusive',
+  regression: regression && 'inconclusive',
+});
+
 /**
  * Measures pairs until `question` is answered.
  * @param estimateFrom the log ratio that the question is about, from those of the sessions.
@@ -37,11 +45,20 @@ const compareBy = async (
   const estimate = (sessions: readonly SessionPair[]): Estimate =>
     estimateFrom(sessions.map(({ logRatio }) => logRatio));
   const isAnswered = startLooks(options);
-  const measured = await measurePairs(start, ...pair, options, (sessions, share) =>
-    isAnswered(() => estimate(sessions), sessions.length, share),
-  );
+  let measured: readonly SessionPair[] = [];
+  let isComplete = true;
+  try {
+    await measurePairs(start, ...pair, options, (sessions, share) => {
+      measured = sessions;
+      return isAnswered(() => estimate(sessions), sessions.length, share);
+    });
+  } catch (error) {
+    if (!isInterrupted(error) || measured.length === 0) throw error;
+    isComplete = false;
+  }
+  const answer = answerOf(estimate(measured), options);
   return {
-    ...answerOf(estimate(measured), options),
+    ...(isComplete ? answer : undecided(answer)),
     sessions: measured.length,
     pairs: measured.reduce((sum, { pairs }) => sum + pairs, 0),
     sessionRatios: measured.map(({ logRatio }) => Math.exp(logRatio)),

@@ -14,6 +14,9 @@ const WIDE_INTERVAL = 0.1;
 const LEAST_RUNS = 7;
 const REST_MS = 100;
 
+/** Who waits longer than this for a result is told of the first run. */
+const TOLD_AT_ONCE_MS = 1500;
+
 const noteLatency = (lab: BenchLab, target: BenchTarget, latency: Latency): void => {
   const { summary, warmUp, disturbed, drift } = latency;
   const at = { file: target.path };
@@ -61,8 +64,16 @@ export const benchAlone = async (
 ): Promise<Latency> => {
   const onBlock = (): void => budget.progress(`${target.name} alone`);
   onBlock();
-  const latency = await measureAlone(lab.start, target, lab.session, budget.take(weight), {
-    onFirstRun: ({ firstMs }) => budget.needs(LEAST_RUNS * firstMs + REST_MS, `${target.name} is slow`),
+  const ms = budget.take(weight);
+  const latency = await measureAlone(lab.start, target, lab.session, ms, {
+    onFirstRun: ({ loadMs, firstMs }) => {
+      if (ms > TOLD_AT_ONCE_MS) {
+        lab.io.say(
+          `${target.name}: loaded in ${loadMs.toFixed(0)} ms, first run ${firstMs.toPrecision(3)} ms`,
+        );
+      }
+      budget.needs(LEAST_RUNS * firstMs + REST_MS, `${target.name} is slow`);
+    },
     onBlock,
   });
   const { summary } = latency;

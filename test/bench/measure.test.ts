@@ -10,6 +10,7 @@ import {
   type TimingHost,
   warmUp,
 } from '../../src/bench/measure.ts';
+import { OrthoError } from '../../src/core/errors.ts';
 import { createRng } from '../../src/core/rng.ts';
 import type { HostedSession, TimedBlock, TimedLoop } from '../../src/runtime/isolated.ts';
 import type { SessionOptions } from '../../src/runtime/session.ts';
@@ -168,10 +169,16 @@ test('together, all models share one process and each has its own times', async 
 const compare = async (
   ms: readonly [number, number],
   budgetMs: number,
-  more: { noise?: number; coldRuns?: number; maxRegression?: number } = {},
+  more: { noise?: number; coldRuns?: number; maxRegression?: number; interruptedAfter?: number } = {},
 ) => {
   const machine = new Machine({ noise: more.noise ?? 0.02, coldRuns: more.coldRuns ?? 1 });
-  const result = await compareModels(machine.start, target(ms[0]), target(ms[1]), {
+  const start = (): MeasuringHost => {
+    if (machine.hosts.length === more.interruptedAfter) {
+      throw new OrthoError('internal/interrupted', 'interrupted');
+    }
+    return machine.start();
+  };
+  const result = await compareModels(start, target(ms[0]), target(ms[1]), {
     session: { spinning: 'default' },
     margin: 0.03,
     maxRegression: more.maxRegression,
@@ -207,6 +214,13 @@ test('it ends when the answer is clear, and goes on to the end of its time when 
   expect(unclear.machine.now).toBeLessThan(8800);
   const proven = await compare([10, 11], 8000, { maxRegression: 0.05 });
   expect(proven.regression).toBe('proven');
+});
+
+test('interrupted: what was measured is told, and decides nothing', async () => {
+  const result = await compare([10, 20], 20_000, { maxRegression: 0.05, interruptedAfter: 4 });
+  expect([result.verdict, result.regression, result.sessions]).toEqual(['inconclusive', 'inconclusive', 4]);
+  expect(result.ratio).toBeCloseTo(2, 1);
+  await expect(compare([10, 20], 20_000, { interruptedAfter: 2 })).rejects.toThrow('interrupted');
 });
 
 test('models that are slow for the time are still compared, in three sessions', async () => {

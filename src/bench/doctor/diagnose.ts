@@ -7,6 +7,7 @@ import { OrthoError } from '../../core/errors.ts';
 import type { JobIo } from '../../core/job-io.ts';
 import { loadModel } from '../../ir/load.ts';
 import type { Model } from '../../ir/model.ts';
+import { isInterrupted } from '../blocks.ts';
 import {
   BAR,
   type DoctorContext,
@@ -82,9 +83,6 @@ const withModel: DoctorContext['withModel'] = async ({ path }, use) => {
     model.close();
   }
 };
-
-const isInterrupted = (error: unknown): boolean =>
-  error instanceof OrthoError && error.code === 'internal/interrupted';
 
 /** What a model or the runtime refuses is no answer, and no reason to give up on the other experiments. */
 const refusal = (error: unknown): Outcome => {

@@ -1,6 +1,6 @@
 /**
  * Did the processor itself become slower meanwhile (heat, power limits, a neighbour on the same core)? Decided by a fixed
- * piece of arithmetic that ran between all measurements: its time in the last third against the first.
+ * piece of work that ran between all measurements: its time in the last third against the first.
  */
 import { median, medianInterval } from '../statistics.ts';
 import { BAR, type Experiment, ruledOut, times, undecided } from './experiment.ts';
@@ -23,7 +23,7 @@ export const frequencyDrift: Experiment = {
       lab.frequencies.length === 0
         ? ''
         : `, clock ${Math.min(...lab.frequencies).toFixed(0)} to ${Math.max(...lab.frequencies).toFixed(0)} MHz`;
-    const evidence = `a fixed piece of arithmetic took ${times(factor)} at the end of what it took at the beginning${clock}`;
+    const evidence = `a fixed piece of work took ${times(factor)} at the end of what it took at the beginning${clock}`;
     if (ci95[0] > BAR) {
       return {
         verdict: 'cause',

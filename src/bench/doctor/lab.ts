@@ -197,7 +197,7 @@ export class Lab {
     return this.#bursts;
   }
 
-  /** Times of the fixed piece of arithmetic, in the order they were taken. */
+  /** Times of the fixed piece of work, in the order they were taken. */
   get kernels(): readonly number[] {
     return this.#kernels;
   }

@@ -4,6 +4,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
+import { timeCalibrationKernel } from '../../runtime/calibration.ts';
 import { type CpuQuota, type ReadText, readCpuQuota, readTextFile } from '../cpu-quota.ts';
 
 /** Counters of one process since it started, over all its threads. */
@@ -25,7 +26,7 @@ export interface Machine {
   /** The clock, in ms. */
   now(): number;
   pause(ms: number): Promise<void>;
-  /** Runs a fixed piece of arithmetic and gives its time in ms: what changes there, the machine changed. */
+  /** Time of a fixed piece of work, in ms: what changes there, the machine changed. */
   kernelMs(): number;
   /** Time that all processors together were not idle, stolen time included, in ms; undefined where nobody counts. */
   busyMs(): number | undefined;
@@ -95,16 +96,6 @@ export const parseProcess = (
   return { majorFaults, cpuMs: (user + system) * TICK_MS, swappedMb: swapped / 1024 };
 };
 
-/** Steps of the kernel: about 1 ms; a chain of dependent operations, so that nothing but the clock rate matters. */
-const KERNEL_STEPS = 400_000;
-
-/** x ← 1.0000001·x + 1e-9: no step can begin before the last has ended. */
-const runKernel = (): number => {
-  let x = 1;
-  for (let i = 0; i < KERNEL_STEPS; i++) x = x * 1.0000001 + 1e-9;
-  return x;
-};
-
 /** This machine. @param read how files of /proc and /sys are read. */
 export const thisMachine = (read: ReadText = readTextFile): Machine => ({
   processors: cpus().length,
@@ -112,13 +103,7 @@ export const thisMachine = (read: ReadText = readTextFile): Machine => ({
   quota: readCpuQuota(read),
   now: () => performance.now(),
   pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-  kernelMs: () => {
-    const before = performance.now();
-    const result = runKernel();
-    const after = performance.now();
-    // The result is looked at, or the loop could be optimised away.
-    return result > 0 ? after - before : Number.NaN;
-  },
+  kernelMs: timeCalibrationKernel,
   busyMs: () => {
     const stat = read('/proc/stat');
     return stat === undefined ? undefined : parseBusy(stat);
