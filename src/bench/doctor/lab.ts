@@ -94,6 +94,8 @@ const steadyOf = ({ members }: SetUp): Pace => ({
   statistic: 'median',
 });
 const BURSTS = 4;
+/** Where a run is long, a burst is one run: more sessions are worth more than more of these. */
+const LONG_BURSTS = 2;
 
 /** A process that uses less than this share of a processor for so long has come to rest. */
 const SETTLED_SHARE = 0.1;
@@ -268,7 +270,8 @@ export class Lab {
       for (const i of order()) opened[i] = await this.#open(setUps[i]!);
       const began = this.#account(opened);
       let repeats = 0;
-      for (let burst = 0; burst < BURSTS; burst++) {
+      const bursts = opened.some(({ isLong }) => isLong) ? LONG_BURSTS : BURSTS;
+      for (let burst = 0; burst < bursts; burst++) {
         for (const i of order()) {
           while (!(await this.#burst(opened, opened[i]!, repeats < MOST_REPEATS))) repeats++;
         }
