@@ -1,13 +1,15 @@
 /**
  * When to stop comparing, and what to say: a group-sequential rule on the log ratios of fresh sessions.
  *
- * Each session gives one log ratio; their mean has Student's t interval, m ± t(confidence, k − 1)·s/√k, whose spread
- * holds both what differs between sessions and what varies within them. Looking again and again at a plain 95 % interval
- * and stopping at the first clear answer would find differences that are none. So there are few looks, at fixed shares of
- * the budget, and together they may err with probability α = 5 %: α(t) = α·t³ is spent up to the share t (Lan & DeMets,
- * "Discrete sequential boundaries for clinical trials", Biometrika 70, 1983; the power family of Kim & DeMets, 1987), each
- * look with what it adds, so that by the union bound the intervals of all looks cover at once in 95 % of comparisons.
- * Early looks stop only at differences that are very clear. The interval reported has the confidence of the last look.
+ * Each session gives one log ratio; their (trimmed) mean has Student's t interval, m ± t(confidence, h − 1)·s, whose
+ * standard error s holds both what differs between sessions and what varies within them. Looking again and again at a
+ * plain 95 % interval and stopping at the first clear answer would find differences that are none. So there are few looks,
+ * at fixed shares of the budget, and together they may err with probability α: α(t) = α·t³ is spent up to the share t (Lan
+ * & DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70, 1983; the power family of Kim & DeMets,
+ * 1987), each look with what it adds, so that by the union bound the intervals of all looks cover at once. Early looks
+ * stop only at differences that are very clear. The interval reported has the confidence of the last look. With α = 4.25 %
+ * it covers the true ratio in 93 to 97 % of simulated comparisons: trimming, and stopping where it looks clear, take a
+ * part of what is nominal.
  *
  * Where the standard error is small beside the margin, equal models are hardly ever called different, because a
  * difference counts from half the margin on. On a very busy machine it is not, and nothing but α keeps equal models
@@ -24,7 +26,7 @@ export interface Estimate {
 }
 
 /** What all looks together may err, on a quiet and on a noisy machine. */
-const ALPHA = 0.05;
+const ALPHA = 0.0425;
 const NOISY_ALPHA = 0.01;
 const SPENDING_POWER = 3;
 
@@ -45,17 +47,33 @@ const partAt = (look: number): number =>
 
 const LAST_LOOK = LOOKS.length - 1;
 
+/** Of so many sessions one at either end is trimmed. */
+const TRIMMED_OF = 9;
+
 const sumOfSquares = (values: readonly number[], centre: number): number =>
   values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
 
-/** Of the mean of the log ratios of two or more sessions. */
-export const estimateOf = (logRatios: readonly number[]): Estimate => {
-  const centre = mean(logRatios);
-  const k = logRatios.length;
+/**
+ * Of the log ratios of two or more sessions: their trimmed mean. Of k sessions the g = ⌊k / 9⌋ lowest and highest are left
+ * out, because now and then the machine spoils a whole session. With h = k − 2g and SSD_w, the sum of squares when those
+ * left out take the value of the nearest one kept, the standard error is √(SSD_w / (h(h − 1))), with h − 1 degrees of
+ * freedom (Tukey & McLaughlin, "Less vulnerable confidence and significance procedures for location based on a single
+ * sample", Sankhyā A 25, 1963). Below nine sessions it is the mean with Student's interval.
+ */
+export const estimateOf = (
+  logRatios: readonly number[],
+  trimmed = Math.floor(logRatios.length / TRIMMED_OF),
+): Estimate => {
+  const ascending = logRatios.toSorted((a, b) => a - b);
+  const kept = ascending.slice(trimmed, ascending.length - trimmed);
+  const [low, high] = [kept[0]!, kept.at(-1)!];
+  const winsorized = ascending.map((value) => Math.min(high, Math.max(low, value)));
+  const squares = sumOfSquares(winsorized, mean(winsorized));
+  const h = kept.length;
   return {
-    mean: centre,
-    standardError: Math.sqrt(sumOfSquares(logRatios, centre) / (k - 1) / k),
-    degrees: k - 1,
+    mean: mean(kept),
+    standardError: Math.sqrt(squares / h / (h - 1)),
+    degrees: h - 1,
   };
 };
 
@@ -120,7 +138,7 @@ const answerAt = (look: number, estimate: Estimate, { margin, maxRegression }: Q
   };
 };
 
-/** What is reported: the interval has a confidence of 95.6 %, or 99.1 % where sessions are few or differ much. */
+/** What is reported: the interval has a confidence of 96.3 %, or 99.1 % where sessions are few or differ much. */
 export const answerOf = (estimate: Estimate, question: Question): Answer =>
   answerAt(LAST_LOOK, estimate, question);
 

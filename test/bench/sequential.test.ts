@@ -12,7 +12,7 @@ import { createRng, type Rng } from '../../src/core/rng.ts';
 test('the mean of a few values has the interval of the textbook', () => {
   // Student's own sample, "The probable error of a mean" (1908): extra hours of sleep, t = 4.0621 with 9 degrees.
   const sleep = [1.2, 2.4, 1.3, 1.3, 0, 1.0, 1.8, 0.8, 4.6, 1.4];
-  const { mean, standardError, degrees } = estimateOf(sleep);
+  const { mean, standardError, degrees } = estimateOf(sleep, 0);
   expect(mean).toBeCloseTo(1.58, 12);
   expect(mean / standardError).toBeCloseTo(4.0621, 4);
   expect(degrees).toBe(9);
@@ -22,11 +22,33 @@ test('the mean of a few values has the interval of the textbook', () => {
   expect(Math.log(high)).toBeCloseTo(2.4598858, 6);
 });
 
+test('the trimmed mean has the interval of the textbook', () => {
+  // Dana's data in Wilcox, "Introduction to Robust Estimation and Hypothesis Testing", 4.3: trimci(x), a fifth trimmed.
+  const times = [
+    77, 87, 88, 114, 151, 210, 219, 246, 253, 262, 296, 299, 306, 376, 428, 515, 666, 1310, 2611,
+  ];
+  const { mean, standardError, degrees } = estimateOf(times, 3);
+  expect(mean).toBeCloseTo(282.6923, 4);
+  expect(degrees).toBe(12);
+  // The book divides the winsorized deviation by (1 - 2·0.2)·√19, Tukey and McLaughlin by what is really kept: 13 of 19.
+  const half = 2.178813 * standardError * (Math.sqrt((13 * 12) / 18) / (0.6 * Math.sqrt(19)));
+  expect(mean - half).toBeCloseTo(160.3913, 1);
+  expect(mean + half).toBeCloseTo(404.9933, 1);
+});
+
+test('sessions that the machine spoiled count little', () => {
+  const sound = [0.03, 0.031, 0.029, 0.032, 0.028, 0.03, 0.031, 0.029, 0.03, 0.03, 0.031, 0.029];
+  const spoiled = [...sound.slice(0, -1), 0.5];
+  expect(estimateOf(spoiled).mean).toBeCloseTo(estimateOf(sound).mean, 3);
+  expect(estimateOf(spoiled).standardError).toBeLessThan(2 * estimateOf(sound).standardError);
+  expect(estimateOf(spoiled.slice(0, 8))).toEqual(estimateOf(spoiled.slice(0, 8), 0));
+});
+
 test('the difference of two samples is that of Welch', () => {
   // R's sleep data, t.test(extra ~ group): t = -1.8608, df = 17.776
   const first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0];
   const second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
-  const { mean, standardError, degrees } = differenceOf(estimateOf(first), estimateOf(second));
+  const { mean, standardError, degrees } = differenceOf(estimateOf(first, 0), estimateOf(second, 0));
   expect(mean / standardError).toBeCloseTo(-1.8608, 4);
   expect(degrees).toBe(17);
   expect(differenceOf(estimateOf([1, 1, 1]), estimateOf([0, 0, 0]))).toEqual({
