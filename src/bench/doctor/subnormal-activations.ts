@@ -19,6 +19,8 @@ const COSTLY: readonly DType[] = ['float32', 'float64'];
 
 /** More than this is not fetched from one run. */
 const MOST_BYTES = 1 << 28;
+/** A model with more weights than this is not copied for it. */
+const MOST_WEIGHTS = 1 << 29;
 
 interface Census {
   /** The tensors with subnormal numbers, in the order they are computed. */
@@ -29,6 +31,9 @@ interface Census {
 }
 
 const BLIND: Census = { found: [], elements: 0, isComplete: false };
+
+const weightBytes = ({ graph }: Model): number =>
+  graph.initializers.reduce((sum, { constant }) => sum + (constant?.data.size ?? 0), 0);
 
 /** Makes outputs of all that the nodes compute; false when some of it cannot be one. */
 const exposeAll = ({ graph }: Model): boolean => {
@@ -58,7 +63,8 @@ const exposeAll = ({ graph }: Model): boolean => {
 
 const takeCensus = async ({ patients: [patient], withModel, save, lab }: DoctorContext): Promise<Census> => {
   const copy = await withModel(patient!, async (model) => {
-    if (model === undefined || model.functions.length > 0) return undefined;
+    if (model === undefined || model.functions.length > 0 || weightBytes(model) > MOST_WEIGHTS)
+      return undefined;
     for (const input of model.graph.inputs) {
       const feed = patient!.feeds.get(input.name);
       if (feed !== undefined) input.type = tensorType(feed.dtype, feed.dims);
