@@ -11,12 +11,12 @@
  * it covers the true ratio in 93 to 97 % of simulated comparisons: trimming, and stopping where it looks clear, take a
  * part of what is nominal.
  *
- * Where the standard error is small beside the margin, equal models are hardly ever called different, because a
- * difference counts from half the margin on. On a very busy machine it is not, and nothing but α keeps equal models
- * equal: there α is 1 %.
+ * A difference counts from half the margin on, so equal models are called different with probability P(|T| > t + margin/2s)
+ * only. Where s is so large beside the margin that this is no protection, nothing but α keeps equal models equal: there α
+ * is 1 %.
  */
 import { type Interval, mean, type Verdict, verdictOf } from './statistics.ts';
-import { tQuantile } from './student.ts';
+import { centralProbability, tQuantile } from './student.ts';
 
 /** A log ratio with what is known of its error. */
 export interface Estimate {
@@ -30,8 +30,8 @@ const ALPHA = 0.0425;
 const NOISY_ALPHA = 0.01;
 const SPENDING_POWER = 3;
 
-/** A standard error above this part of the margin is noisy. */
-const NOISY = 1 / 4;
+/** Equal models that are called different, as a share: above it the machine is noisy. */
+const MOST_FALSE = 0.005;
 /** With fewer degrees of freedom the standard error itself may be small by chance. */
 const TRUSTED_DEGREES = 3;
 
@@ -126,9 +126,13 @@ export interface Answer {
   readonly regression: Regression | undefined;
 }
 
+const isNoisy = (look: number, { standardError, degrees }: Estimate, margin: number): boolean => {
+  const t = tQuantile(1 - ALPHA * partAt(look), degrees) + margin / 2 / standardError;
+  return degrees < TRUSTED_DEGREES || 1 - centralProbability(t, degrees) > MOST_FALSE;
+};
+
 const answerAt = (look: number, estimate: Estimate, { margin, maxRegression }: Question): Answer => {
-  const isNoisy = estimate.degrees < TRUSTED_DEGREES || estimate.standardError > NOISY * margin;
-  const alpha = isNoisy ? NOISY_ALPHA : ALPHA;
+  const alpha = isNoisy(look, estimate, margin) ? NOISY_ALPHA : ALPHA;
   const ci95 = intervalOf(estimate, 1 - alpha * partAt(look));
   return {
     ratio: Math.exp(estimate.mean),
