@@ -112,8 +112,9 @@ const WARM_UP_MS = 300;
 const MOST_ROUNDS = 400;
 /** Runs this long need no warming up before, and no run for waking up in each burst. */
 const LONG_RUN_MS = 100;
-/** How many times the budget a measurement may take that is about to name a cause. */
+/** How many times the budget a measurement may take that is about to name a cause, or so many sessions. */
 const MOST_EXTENSION = 2;
+const LEANING_SESSIONS = 5;
 /** With fewer, hardly anything is known of how they differ. */
 const LEAST_SESSIONS = 3;
 const MOST_SESSIONS = 12;
@@ -249,8 +250,10 @@ export class Lab {
       });
       if (session + 1 < least) continue;
       const measured = results();
-      const budgetMs = this.#budgetMs * (isLeaning(measured) ? MOST_EXTENSION : 1);
-      if (now() - started >= budgetMs || isClear(measured)) break;
+      if (isClear(measured)) break;
+      const isMore = isLeaning(measured);
+      const isOver = now() - started >= this.#budgetMs * (isMore ? MOST_EXTENSION : 1);
+      if (isOver && !(isMore && session + 1 < LEANING_SESSIONS)) break;
     }
     return results();
   }
